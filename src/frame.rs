@@ -1,0 +1,180 @@
+//! A decoded picture as plain memory: what video hands out, preprocessing reads and the overlay blends.
+//!
+//! Pictures at full size stay in the decoder's own YUV layout. `video` implements [`Frame`] and [`FrameMut`] for GStreamer's
+//! buffers; [`OwnedFrame`] is the same in ordinary memory, for tests and benches.
+
+/// How samples lie in memory. Chroma is always 4:2:0: its planes have half the size, rounded up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PixelFormat {
+    /// Three planes Y, U, V; 8 bits a sample.
+    I420,
+    /// Two planes Y, UV interleaved; 8 bits a sample.
+    Nv12,
+    /// Three planes Y, U, V; ten bits a sample in the low bits of little-endian 16-bit words.
+    I420Ten,
+}
+
+impl PixelFormat {
+    /// Number of planes.
+    pub fn planes(self) -> usize {
+        match self {
+            PixelFormat::Nv12 => 2,
+            PixelFormat::I420 | PixelFormat::I420Ten => 3,
+        }
+    }
+
+    /// Bytes of one sample: 1 or 2.
+    pub fn sample_bytes(self) -> usize {
+        match self {
+            PixelFormat::I420Ten => 2,
+            PixelFormat::I420 | PixelFormat::Nv12 => 1,
+        }
+    }
+
+    /// Bits of one sample: 8 or 10.
+    pub fn sample_bits(self) -> u32 {
+        match self {
+            PixelFormat::I420Ten => 10,
+            PixelFormat::I420 | PixelFormat::Nv12 => 8,
+        }
+    }
+
+    /// Samples in a row, and rows, of plane `index` in a picture of this size. A UV pair counts as two samples.
+    pub fn plane_size(self, index: usize, width_px: usize, height_px: usize) -> (usize, usize) {
+        match (self, index) {
+            (_, 0) => (width_px, height_px),
+            (PixelFormat::Nv12, _) => (width_px.div_ceil(2) * 2, height_px.div_ceil(2)),
+            _ => (width_px.div_ceil(2), height_px.div_ceil(2)),
+        }
+    }
+}
+
+/// Which weights make luma out of red, green and blue (ITU-R BT.601, BT.709, BT.2020 non-constant luminance).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Matrix {
+    /// Kr = 0.299, Kb = 0.114.
+    Bt601,
+    /// Kr = 0.2126, Kb = 0.0722.
+    Bt709,
+    /// Kr = 0.2627, Kb = 0.0593.
+    Bt2020,
+}
+
+impl Matrix {
+    /// (Kr, Kb), the luma weights of red and blue.
+    pub fn weights(self) -> (f32, f32) {
+        match self {
+            Matrix::Bt601 => (0.299, 0.114),
+            Matrix::Bt709 => (0.2126, 0.0722),
+            Matrix::Bt2020 => (0.2627, 0.0593),
+        }
+    }
+}
+
+/// Everything about a picture but its samples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PictureInfo {
+    /// Displayed columns.
+    pub width_px: usize,
+    /// Displayed rows.
+    pub height_px: usize,
+    /// Layout of the samples.
+    pub format: PixelFormat,
+    /// Colour matrix.
+    pub matrix: Matrix,
+    /// True: samples use the whole range. False: luma 16..=235, chroma 16..=240 (times 4 at ten bits).
+    pub full_range: bool,
+    /// Width to height of a pixel as a fraction, (1, 1) for square ones.
+    pub pixel_aspect: (u32, u32),
+}
+
+/// One plane of samples. Row `y` starts at byte `y * stride_bytes`; only `width` samples of it are the picture's.
+#[derive(Debug, Clone, Copy)]
+pub struct Plane<'a> {
+    /// The plane's bytes.
+    pub data: &'a [u8],
+    /// Distance from a row to the next.
+    pub stride_bytes: usize,
+}
+
+/// A plane that is written.
+#[derive(Debug)]
+pub struct PlaneMut<'a> {
+    /// The plane's bytes.
+    pub data: &'a mut [u8],
+    /// Distance from a row to the next.
+    pub stride_bytes: usize,
+}
+
+/// A picture that is read. Decoded buffers are reference pictures of the decoder: they are never written.
+pub trait Frame {
+    /// Size, format and colour.
+    fn info(&self) -> &PictureInfo;
+    /// Plane `index`, below `info().format.planes()`.
+    fn plane(&self, index: usize) -> Plane<'_>;
+}
+
+/// A picture that is written: the encoder's buffer.
+pub trait FrameMut {
+    /// Size, format and colour.
+    fn info(&self) -> &PictureInfo;
+    /// All planes at once, as many as the format has.
+    fn planes_mut(&mut self) -> Vec<PlaneMut<'_>>;
+}
+
+/// A picture in ordinary memory with packed rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnedFrame {
+    info: PictureInfo,
+    planes: Vec<Vec<u8>>,
+}
+
+impl OwnedFrame {
+    /// A picture with all samples zero (which is green, not black).
+    pub fn zeroed(info: PictureInfo) -> Self {
+        let planes = (0..info.format.planes())
+            .map(|index| {
+                let (width, rows) = info.format.plane_size(index, info.width_px, info.height_px);
+                vec![0; width * rows * info.format.sample_bytes()]
+            })
+            .collect();
+        Self { info, planes }
+    }
+
+    fn stride_bytes(&self, index: usize) -> usize {
+        self.info.format.plane_size(index, self.info.width_px, self.info.height_px).0 * self.info.format.sample_bytes()
+    }
+}
+
+impl Frame for OwnedFrame {
+    fn info(&self) -> &PictureInfo {
+        &self.info
+    }
+
+    fn plane(&self, index: usize) -> Plane<'_> {
+        Plane { data: &self.planes[index], stride_bytes: self.stride_bytes(index) }
+    }
+}
+
+impl FrameMut for OwnedFrame {
+    fn info(&self) -> &PictureInfo {
+        &self.info
+    }
+
+    fn planes_mut(&mut self) -> Vec<PlaneMut<'_>> {
+        let strides: Vec<usize> = (0..self.planes.len()).map(|index| self.stride_bytes(index)).collect();
+        self.planes.iter_mut().zip(strides).map(|(data, stride_bytes)| PlaneMut { data, stride_bytes }).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn odd_sizes_round_chroma_up() {
+        let sizes = |format: PixelFormat| (0..format.planes()).map(|i| format.plane_size(i, 161, 121)).collect::<Vec<_>>();
+        assert_eq!(sizes(PixelFormat::I420), [(161, 121), (81, 61), (81, 61)]);
+        assert_eq!(sizes(PixelFormat::Nv12), [(161, 121), (162, 61)]);
+    }
+}
