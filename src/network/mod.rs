@@ -1,3 +1,14 @@
 //! Networks: read from files, brought to one canonical cut, compiled to a plan of forward and adjoint steps.
 
+mod broadcast;
+mod canonical;
 pub mod graph;
+pub mod load;
+mod memory;
+pub mod op;
+pub mod ops;
+pub mod plan;
+pub mod reading;
+pub mod shape_arithmetic;
+pub mod structure;
+mod weights;

@@ -1,0 +1,201 @@
+//! Conv: y[o] = sum over i, k of W[o, i, k] x[i, s p + d k - pad] + b[o], two spatial axes, groups.
+//!
+//! Derivative: linear in x up to b. Adjoint: the transposed convolution of grad_out with W. Bias: b.
+//! A stride of one makes the adjoint a convolution again, with W transposed and flipped once, when the kernel is made.
+
+use tch::Tensor;
+
+use super::window::{Window, ints};
+use crate::error::Result;
+use crate::network::graph::Constant;
+use crate::network::op::{Forward, Gradient, Keeps, Kernel, Operator, Place, Saved, Shape, Spatial};
+use crate::network::reading::Reading;
+use crate::network::{memory, weights};
+
+/// A two-dimensional convolution.
+#[derive(Debug, Clone)]
+pub struct Conv {
+    /// (O, I / groups, kh, kw).
+    pub weight: Constant,
+    /// (O,).
+    pub bias: Option<Constant>,
+    /// Kernel, strides, pads, dilations.
+    pub window: Window,
+    /// Channel groups.
+    pub groups: usize,
+}
+
+impl Conv {
+    /// Reads an ONNX Conv.
+    pub fn read(reading: &Reading) -> Result<Self, String> {
+        let weight = reading.weights(1)?;
+        let [_, _, rows, columns] = weight.shape[..] else {
+            return Err(format!("the weights have shape {:?}; only (O, I, kh, kw) is supported", weight.shape));
+        };
+        if weight.shape.contains(&0) {
+            return Err(format!("the weights have shape {:?}, which holds nothing", weight.shape));
+        }
+        let groups = reading.int("group", 1)?;
+        let groups = usize::try_from(groups).ok().filter(|&g| g >= 1 && weight.shape[0].is_multiple_of(g));
+        let groups = groups.ok_or_else(|| format!("attribute group does not divide the {} output channels", weight.shape[0]))?;
+        let bias = reading.optional_weights(2)?;
+        if let Some(bias) = bias.filter(|bias| bias.shape != [weight.shape[0]]) {
+            return Err(format!("the bias has shape {:?}, the weights make {} channels", bias.shape, weight.shape[0]));
+        }
+        let window = Window::read(reading, Some([rows, columns]), reading.activation(0)?)?;
+        Ok(Conv { weight: weight.clone(), bias: bias.cloned(), window, groups })
+    }
+
+    /// Number of output channels.
+    pub fn channels(&self) -> usize {
+        self.weight.shape[0]
+    }
+}
+
+impl Operator for Conv {
+    fn name(&self) -> &'static str {
+        "Conv"
+    }
+
+    fn shapes(&self, inputs: &[&[usize]]) -> Result<Vec<Shape>, String> {
+        let &[&[batch, channels, rows, columns]] = inputs else {
+            return Err("one input (N, C, H, W) is expected".to_owned());
+        };
+        let expected = self.weight.shape[1] * self.groups;
+        if channels != expected {
+            return Err(format!("the input has {channels} channels, the weights take {expected}"));
+        }
+        let [rows, columns] = self.window.output([rows, columns])?;
+        Ok(vec![vec![batch, self.channels(), rows, columns]])
+    }
+
+    fn spatial(&self) -> Spatial {
+        Spatial::Starts
+    }
+
+    fn parameters(&self) -> usize {
+        self.weight.elements.len() + self.bias.as_ref().map_or(0, |bias| bias.elements.len())
+    }
+
+    fn macs(&self, _inputs: &[&[usize]], outputs: &[Shape]) -> u64 {
+        let positions = (outputs[0][2] * outputs[0][3]) as u64;
+        positions * self.weight.elements.len() as u64
+    }
+
+    fn has_bias(&self) -> bool {
+        self.bias.is_some()
+    }
+
+    fn kernel(&self, place: Place, inputs: &[&[usize]]) -> Result<Box<dyn Kernel>> {
+        Ok(Box::new(ConvKernel::new(self, place, [inputs[0][2], inputs[0][3]])?))
+    }
+}
+
+/// How grad_in is made.
+#[derive(Debug)]
+enum Adjoint {
+    /// A convolution of stride one with these weights (I, O / groups, kh, kw) and border.
+    Flipped { weight: Tensor, padding: [i64; 2] },
+    /// A transposed convolution with the forward weights; rows and columns added at the end, or, where negative, cut off.
+    Transposed { output_padding: [i64; 2], cut: [i64; 2] },
+}
+
+/// A convolution with its weights on a device.
+#[derive(Debug)]
+pub struct ConvKernel {
+    weight: Tensor,
+    bias: Option<Tensor>,
+    window: Window,
+    groups: i64,
+    input: [usize; 2],
+    adjoint: Adjoint,
+}
+
+impl ConvKernel {
+    /// Lays the weights out for both directions; `input` is the rows and columns of x.
+    pub fn new(conv: &Conv, place: Place, input: [usize; 2]) -> Result<Self> {
+        let weight = weights::tensor(&conv.weight, place)?;
+        let weight = if place.channels_last() { memory::channels_last(&weight)? } else { weight };
+        let bias = conv.bias.as_ref().map(|bias| weights::tensor(bias, place)).transpose()?;
+        let adjoint = adjoint(conv, &weight, input, place)?;
+        Ok(ConvKernel { weight, bias, window: conv.window.clone(), groups: conv.groups as i64, input, adjoint })
+    }
+
+    /// The bias (O,).
+    pub fn bias_vector(&self) -> Option<&Tensor> {
+        self.bias.as_ref()
+    }
+
+    /// y for x (N, C, H, W).
+    pub fn run(&self, x: &Tensor) -> Result<Tensor> {
+        let w = &self.window;
+        let (strides, dilations) = (ints(w.strides), ints(w.dilations));
+        if w.symmetric() {
+            return Ok(x.f_conv2d(&self.weight, self.bias.as_ref(), strides, ints(w.pads_begin), dilations, self.groups)?);
+        }
+        let padded = x.f_constant_pad_nd(w.border())?;
+        Ok(padded.f_conv2d(&self.weight, self.bias.as_ref(), strides, [0, 0], dilations, self.groups)?)
+    }
+
+    /// grad_in for grad_out.
+    pub fn run_adjoint(&self, grad: &Tensor) -> Result<Tensor> {
+        let w = &self.window;
+        let dilations = ints(w.dilations);
+        match &self.adjoint {
+            Adjoint::Flipped { weight, padding } => {
+                Ok(grad.f_conv2d(weight, None::<&Tensor>, [1, 1], padding, dilations, self.groups)?)
+            }
+            Adjoint::Transposed { output_padding, cut } => {
+                let none = None::<&Tensor>;
+                let (strides, pads) = (ints(w.strides), ints(w.pads_begin));
+                let grad = grad.f_conv_transpose2d(&self.weight, none, strides, pads, output_padding, self.groups, dilations)?;
+                if *cut == [0, 0] {
+                    return Ok(grad);
+                }
+                let view = grad.f_narrow(2, 0, self.input[0] as i64)?.f_narrow(3, 0, self.input[1] as i64)?;
+                memory::compact(&view)
+            }
+        }
+    }
+}
+
+fn adjoint(conv: &Conv, weight: &Tensor, input: [usize; 2], place: Place) -> Result<Adjoint> {
+    let w = &conv.window;
+    let fits = (0..2).all(|i| w.reach(i) > w.pads_begin[i]);
+    if w.strides == [1, 1] && w.symmetric() && fits {
+        let (groups, kernel) = (conv.groups as i64, ints(w.kernel));
+        let (o, i) = (conv.channels() as i64, conv.weight.shape[1] as i64);
+        // (g, O/g, I/g, kh, kw) -> (g, I/g, O/g, kh, kw), flipped on both spatial axes.
+        let split = weight.f_reshape([groups, o / groups, i, kernel[0], kernel[1]])?;
+        let turned = split.f_transpose(1, 2)?.f_flip([3, 4])?.f_reshape([groups * i, o / groups, kernel[0], kernel[1]])?;
+        let weight = if place.channels_last() { memory::channels_last(&turned)? } else { turned.f_contiguous()? };
+        let padding = [0, 1].map(|i| (w.reach(i) - 1 - w.pads_begin[i]) as i64);
+        return Ok(Adjoint::Flipped { weight, padding });
+    }
+    let output = w.output(input).map_err(crate::error::Error::data)?;
+    // The size that the transposed convolution gives by itself, against the input's.
+    let missing = [0, 1].map(|i| {
+        let natural = (output[i] - 1) * w.strides[i] + w.reach(i);
+        (input[i] + 2 * w.pads_begin[i]) as i64 - natural as i64
+    });
+    Ok(Adjoint::Transposed { output_padding: missing.map(|m| m.max(0)), cut: missing.map(|m| (-m).max(0)) })
+}
+
+impl Kernel for ConvKernel {
+    fn forward(&self, inputs: &[&Tensor]) -> Result<Forward> {
+        Ok(self.run(inputs[0])?.into())
+    }
+
+    fn keeps(&self) -> Keeps {
+        Keeps::default()
+    }
+
+    fn adjoint(&self, _saved: &Saved, grad_out: Vec<Option<Gradient>>) -> Result<Vec<Option<Gradient>>> {
+        let [Some(grad)] = &grad_out[..] else { return Ok(vec![None]) };
+        Ok(vec![Some(self.run_adjoint(&grad.tensor)?.into())])
+    }
+
+    fn bias(&self, _saved: &Saved) -> Result<Option<Tensor>> {
+        Ok(self.bias.as_ref().map(|bias| bias.f_view([1, -1, 1, 1])).transpose()?)
+    }
+}

@@ -1,0 +1,93 @@
+//! The operators: one file each, with shapes, forward, adjoint and bias side by side. One line in [`operators!`] enrols a file, one
+//! line in [`ONNX`] each name under which files write it.
+
+mod window;
+
+use super::op::Operator;
+use super::reading::Reading;
+
+macro_rules! operators {
+    ($($module:ident :: $op:ident,)*) => {
+        $(mod $module; pub use $module::$op;)*
+
+        /// Any operator.
+        #[derive(Debug, Clone)]
+        #[allow(missing_docs)]
+        pub enum Op { $($op($op),)* }
+
+        impl Op {
+            /// Its rules.
+            pub fn rules(&self) -> &dyn Operator {
+                match self { $(Op::$op(op) => op,)* }
+            }
+        }
+
+        $(impl From<$op> for Op {
+            fn from(op: $op) -> Self {
+                Op::$op(op)
+            }
+        })*
+    };
+}
+
+operators! {
+    add::Add,
+    add_constant::AddConstant,
+    average_pool::AveragePool,
+    batch_norm::BatchNorm,
+    clip::Clip,
+    concat::Concat,
+    conv::Conv,
+    linear::Linear,
+    max_pool::MaxPool,
+    reduce_mean::ReduceMean,
+    relu::Relu,
+    reshape::Reshape,
+    slice::Slice,
+    transpose::Transpose,
+}
+
+pub use conv::ConvKernel;
+
+/// What a node of a file becomes.
+#[derive(Debug, Clone)]
+pub enum Read {
+    /// An operator over the node's activation inputs, in their order.
+    Op(Op),
+    /// Nothing: the output is the first input.
+    Same,
+}
+
+/// Reads one node; the error is a sentence without the node's name.
+pub type Reader = fn(&Reading) -> Result<Read, String>;
+
+fn op(op: impl Into<Op>) -> Read {
+    Read::Op(op.into())
+}
+
+/// ONNX's names (domain "") and who reads them.
+pub const ONNX: &[(&str, Reader)] = &[
+    ("Add", |r| add_constant::read_add(r)),
+    ("AveragePool", |r| AveragePool::read(r).map(op)),
+    ("BatchNormalization", |r| BatchNorm::read(r).map(op)),
+    ("Clip", |r| Clip::read(r).map(op)),
+    ("Concat", |r| Concat::read(r).map(op)),
+    ("Conv", |r| Conv::read(r).map(op)),
+    ("Dropout", |r| r.activation(0).map(|_| Read::Same)),
+    ("Flatten", |r| Reshape::read_flatten(r).map(op)),
+    ("Gemm", |r| Linear::read_gemm(r).map(op)),
+    ("GlobalAveragePool", |r| ReduceMean::read_global(r).map(op)),
+    ("Identity", |r| r.activation(0).map(|_| Read::Same)),
+    ("LeakyRelu", |r| Relu::read_leaky(r).map(op)),
+    ("MatMul", |r| Linear::read_matmul(r).map(op)),
+    ("MaxPool", |r| MaxPool::read(r).map(op)),
+    ("ReduceMean", |r| ReduceMean::read(r).map(op)),
+    ("Relu", |r| Relu::read(r).map(op)),
+    ("Reshape", |r| Reshape::read(r).map(op)),
+    ("Slice", |r| Slice::read(r).map(op)),
+    ("Split", |r| Slice::read_split(r).map(op)),
+    ("Squeeze", |r| Reshape::read_squeeze(r).map(op)),
+    ("Sub", |r| add_constant::read_sub(r)),
+    ("Transpose", |r| Transpose::read(r).map(op)),
+    ("Unsqueeze", |r| Reshape::read_unsqueeze(r).map(op)),
+];

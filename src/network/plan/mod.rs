@@ -1,0 +1,14 @@
+//! The compiled plan: a flat list of forward steps, the same list backwards as adjoint steps, and the term taps between them.
+//!
+//! Everything that depends on the network, the device and the precision is decided when the plan is made: weights are laid out for both
+//! directions, operators are fused, and it is known when a value is read for the last time. No autograd.
+
+mod compile;
+mod fused;
+mod run;
+mod site;
+mod stage;
+
+pub use compile::Plan;
+pub use run::Pass;
+pub use site::{Reduced, Site, SiteId, TermSink};

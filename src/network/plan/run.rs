@@ -1,0 +1,112 @@
+//! Running a plan: forward once, then the adjoint steps backwards with the terms between.
+
+use std::time::Duration;
+
+use tch::Tensor;
+
+use super::compile::Plan;
+use super::site::TermSink;
+use crate::clock::Stopwatch;
+use crate::error::Result;
+use crate::network::memory;
+use crate::network::op::{Gradient, Saved};
+
+/// What a forward pass leaves: the output, and all that the adjoint pass reads again.
+pub struct Pass {
+    /// The network's output, (N, ...), in the plan's precision.
+    pub output: Tensor,
+    input: Tensor,
+    saved: Vec<Saved>,
+}
+
+impl Plan {
+    /// The input as the plan's steps want it: on the device, in the precision, in the memory format. `x` is (N, C, H, W).
+    pub fn prepare(&self, x: &Tensor) -> Result<Tensor> {
+        let x = x.f_to_device(self.place.device)?.f_to_kind(self.place.kind)?;
+        if self.place.channels_last() { memory::channels_last(&x) } else { Ok(x.f_contiguous()?) }
+    }
+
+    /// The output alone; nothing is kept. `x` comes from [`Plan::prepare`].
+    pub fn infer(&self, x: &Tensor) -> Result<Tensor> {
+        Ok(self.run(x, false)?.output)
+    }
+
+    /// The forward pass. `x` comes from [`Plan::prepare`].
+    pub fn forward(&self, x: &Tensor) -> Result<Pass> {
+        self.run(x, true)
+    }
+
+    fn run(&self, x: &Tensor, keep: bool) -> Result<Pass> {
+        let _no_grad = tch::no_grad_guard();
+        let mut values: Vec<Option<Tensor>> = (0..self.values).map(|_| None).collect();
+        values[0] = Some(x.shallow_clone());
+        let mut saved = Vec::with_capacity(self.steps.len());
+        for step in &self.steps {
+            let inputs: Vec<&Tensor> =
+                step.inputs.iter().map(|&value| values[value].as_ref().expect("a step reads values made before it")).collect();
+            let made = step.stage.forward(&inputs)?;
+            if keep {
+                let mut save = Saved { extra: made.extra, ..Saved::default() };
+                if step.keeps.inputs {
+                    save.inputs = inputs.iter().map(|input| input.shallow_clone()).collect();
+                }
+                if step.keeps.outputs {
+                    save.outputs = made.outputs.iter().map(Tensor::shallow_clone).collect();
+                }
+                saved.push(save);
+            }
+            for (&value, tensor) in step.outputs.iter().zip(made.outputs) {
+                values[value] = Some(tensor);
+            }
+            for &value in &step.last_reads {
+                values[value] = None;
+            }
+        }
+        let output = values[self.output].take().expect("the output is made by a step");
+        Ok(Pass { output, input: x.shallow_clone(), saved })
+    }
+
+    /// The adjoint pass from `grad_output` = df/d output, (N, ...), to the input; every term goes to `terms`, the input's last.
+    /// Gives the time that it took.
+    pub fn adjoint(&self, pass: Pass, grad_output: Tensor, terms: &mut dyn TermSink) -> Result<Duration> {
+        let _no_grad = tch::no_grad_guard();
+        let watch = Stopwatch::start();
+        let mut grads: Vec<Option<Gradient>> = (0..self.values).map(|_| None).collect();
+        grads[self.output] = Some(grad_output.into());
+        for (step, saved) in self.steps.iter().zip(pass.saved).rev() {
+            let grad_out: Vec<Option<Gradient>> = step.outputs.iter().map(|&value| grads[value].take()).collect();
+            if grad_out.iter().all(Option::is_none) {
+                continue;
+            }
+            let grad_in = step.stage.backward(&saved, grad_out, terms)?;
+            drop(saved);
+            for (&value, grad) in step.inputs.iter().zip(grad_in) {
+                if let Some(grad) = grad {
+                    accumulate(&mut grads[value], grad)?;
+                }
+            }
+        }
+        if let Some(grad) = grads[0].take() {
+            terms.dense(0, &grad.tensor, &pass.input)?;
+        }
+        Ok(watch.elapsed())
+    }
+}
+
+/// Adds a gradient to a value's; in place where the memory is nobody else's.
+fn accumulate(slot: &mut Option<Gradient>, grad: Gradient) -> Result<()> {
+    *slot = Some(match slot.take() {
+        None => grad,
+        Some(mut sum) if !sum.shared => {
+            let _ = sum.tensor.f_add_(&grad.tensor)?;
+            sum
+        }
+        Some(sum) if !grad.shared => {
+            let mut into = grad;
+            let _ = into.tensor.f_add_(&sum.tensor)?;
+            into
+        }
+        Some(sum) => sum.tensor.f_add(&grad.tensor)?.into(),
+    });
+    Ok(())
+}

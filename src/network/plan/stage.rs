@@ -1,0 +1,46 @@
+//! One step of the plan: an operator's kernel, or several operators in one.
+
+use tch::Tensor;
+
+use super::site::{SiteId, TermSink};
+use crate::error::Result;
+use crate::network::op::{Forward, Gradient, Keeps, Kernel, Saved};
+
+/// A step of the plan.
+pub trait Stage: Send {
+    /// The outputs.
+    fn forward(&self, inputs: &[&Tensor]) -> Result<Forward>;
+
+    /// What [`Stage::backward`] reads again.
+    fn keeps(&self) -> Keeps;
+
+    /// Gives the terms of its sites to `terms`, and the gradients of its inputs back.
+    fn backward(&self, saved: &Saved, grad_out: Vec<Option<Gradient>>, terms: &mut dyn TermSink) -> Result<Vec<Option<Gradient>>>;
+}
+
+/// A single operator.
+pub struct Single {
+    /// Its kernel.
+    pub kernel: Box<dyn Kernel>,
+    /// Its term, where it can have a bias.
+    pub site: Option<SiteId>,
+}
+
+impl Stage for Single {
+    fn forward(&self, inputs: &[&Tensor]) -> Result<Forward> {
+        self.kernel.forward(inputs)
+    }
+
+    fn keeps(&self) -> Keeps {
+        self.kernel.keeps()
+    }
+
+    fn backward(&self, saved: &Saved, grad_out: Vec<Option<Gradient>>, terms: &mut dyn TermSink) -> Result<Vec<Option<Gradient>>> {
+        if let (Some(site), Some(Some(grad))) = (self.site, grad_out.first())
+            && let Some(bias) = self.kernel.bias(saved)?
+        {
+            terms.dense(site, &grad.tensor, &bias)?;
+        }
+        self.kernel.adjoint(saved, grad_out)
+    }
+}

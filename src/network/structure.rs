@@ -1,0 +1,104 @@
+//! A network of operators: steps in order, values with shapes. Plain data; the plan compiles it.
+
+use super::op::Shape;
+use super::ops::Op;
+
+/// Something that a step makes, or the input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Value {
+    /// The file's name.
+    pub name: String,
+    /// For a batch of one.
+    pub shape: Shape,
+}
+
+/// One operator at work.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// The file's name of the node, or of the first of several that became one.
+    pub name: String,
+    /// What it does.
+    pub op: Op,
+    /// Values read.
+    pub inputs: Vec<usize>,
+    /// Values made.
+    pub outputs: Vec<usize>,
+}
+
+/// A network. Value 0 is the input; a step reads only values made before it.
+#[derive(Debug, Clone)]
+pub struct Network {
+    /// The file's name for the graph.
+    pub name: String,
+    /// By index.
+    pub values: Vec<Value>,
+    /// In order of execution.
+    pub steps: Vec<Step>,
+    /// The value that is explained.
+    pub output: usize,
+    /// The batch size that the file fixes, if it does.
+    pub fixed_batch: Option<usize>,
+    /// What the canonical cut changed, a sentence each.
+    pub notes: Vec<String>,
+}
+
+impl Network {
+    /// A network without steps whose output is its input.
+    pub fn new(name: String, input: Value, fixed_batch: Option<usize>) -> Self {
+        Network { name, values: vec![input], steps: Vec::new(), output: 0, fixed_batch, notes: Vec::new() }
+    }
+
+    /// The input's shape (1, C, H, W).
+    pub fn input_shape(&self) -> &Shape {
+        &self.values[0].shape
+    }
+
+    /// The output's shape.
+    pub fn output_shape(&self) -> &Shape {
+        &self.values[self.output].shape
+    }
+
+    /// Steps that read a value; the network's output counts as one more reader.
+    pub fn readers(&self, value: usize) -> usize {
+        let reads = self.steps.iter().flat_map(|step| &step.inputs).filter(|&&input| input == value).count();
+        reads + usize::from(self.output == value)
+    }
+
+    /// The step that makes a value; `None` for the input.
+    pub fn maker(&self, value: usize) -> Option<usize> {
+        self.steps.iter().position(|step| step.outputs.contains(&value))
+    }
+
+    /// Takes step `index`, of one input and one output, away: its readers read its input.
+    pub fn bypass(&mut self, index: usize) {
+        let step = self.steps.remove(index);
+        let (from, to) = (step.outputs[0], step.inputs[0]);
+        for input in self.steps.iter_mut().flat_map(|step| &mut step.inputs).filter(|input| **input == from) {
+            *input = to;
+        }
+        if self.output == from {
+            self.output = to;
+        }
+    }
+
+    /// Shapes of a step's inputs.
+    pub fn input_shapes(&self, step: &Step) -> Vec<&[usize]> {
+        step.inputs.iter().map(|&value| self.values[value].shape.as_slice()).collect()
+    }
+
+    /// Number of trained parameters.
+    pub fn parameters(&self) -> usize {
+        self.steps.iter().map(|step| step.op.rules().parameters()).sum()
+    }
+
+    /// Multiply-accumulates of the forward pass for one image.
+    pub fn macs(&self) -> u64 {
+        self.steps
+            .iter()
+            .map(|step| {
+                let outputs: Vec<Shape> = step.outputs.iter().map(|&value| self.values[value].shape.clone()).collect();
+                step.op.rules().macs(&self.input_shapes(step), &outputs)
+            })
+            .sum()
+    }
+}
