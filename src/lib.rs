@@ -4,3 +4,4 @@ pub mod cli;
 pub mod error;
 pub mod frame;
 pub mod network;
+pub mod video;

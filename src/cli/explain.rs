@@ -64,7 +64,7 @@ Examples:
 
 /// Explains pictures or a tensor.
 pub fn run(args: Args) -> Result<()> {
-    if matches!(args.target.target, Target::Hold(_)) {
+    if matches!(args.target.target, Some(Target::Hold(_))) {
         return Err(Error::usage("--target hold:SECONDS is for video; still pictures have no time: give argmax, an index, or a label"));
     }
     Err(Error::runtime("explain is not put together yet"))

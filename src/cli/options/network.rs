@@ -4,6 +4,9 @@ use std::str::FromStr;
 
 use clap::ValueEnum;
 
+/// The network that is taken where none is named.
+pub const DEFAULT_NETWORK: &str = "efficientnet_lite0";
+
 /// Options that name a network and say how its input is prepared.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Network")]
@@ -11,7 +14,7 @@ pub struct NetworkOptions {
     /// The network: a name that `gradcast check` lists, a manifest FILE.toml, or FILE.onnx.
     ///
     /// FILE.onnx takes its preprocessing from FILE.toml beside it or from the options below. For pictures and video without either it is refused: `gradcast inspect --model FILE.onnx --write-manifest` writes a manifest to fill in.
-    #[arg(long, value_name = "NAME|FILE", default_value = "efficientnet_lite0")]
+    #[arg(long, value_name = "NAME|FILE", default_value = DEFAULT_NETWORK)]
     pub model: String,
 
     /// Mean of each channel, one number or one a channel as R,G,B, in units where samples run from 0 to 1 [default: the manifest's].

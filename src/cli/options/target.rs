@@ -9,11 +9,11 @@ use clap::ValueEnum;
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Explanation")]
 pub struct TargetOptions {
-    /// Which class is explained: argmax, hold:SECONDS, an index, or a label.
+    /// Which class is explained: argmax, hold:SECONDS, an index, or a label [default: the manifest's, else argmax].
     ///
     /// argmax takes the leading class of each frame. hold:SECONDS keeps a class until another has led for so long, so that neither map nor caption flickers. An index counts from 0; a label is one of the network's.
-    #[arg(long, value_name = "TARGET", default_value = "argmax")]
-    pub target: Target,
+    #[arg(long, value_name = "TARGET")]
+    pub target: Option<Target>,
 
     /// How the explanation is computed.
     #[arg(long, value_enum, default_value_t = Method::Fullgrad)]
