@@ -5,6 +5,20 @@ fn main() {
     // torch-sys tells its direct dependents where the libtorch that it linked lies.
     if let Ok(lib) = std::env::var("DEP_TCH_LIBTORCH_LIB") {
         println!("cargo:rustc-link-arg=-Wl,-rpath,{lib}");
+        if let Some(version) = libtorch_version(&lib) {
+            println!("cargo:rustc-env=GRADCAST_LIBTORCH_VERSION={version}");
+        }
     }
     println!("cargo:rustc-link-arg=-Wl,-rpath,$ORIGIN/../lib/gradcast");
+}
+
+/// The version in libtorch's own header, for `gradcast check`: the library has no C function that tells it.
+fn libtorch_version(lib: &str) -> Option<String> {
+    let header = std::path::Path::new(lib).join("../include/torch/headeronly/version.h");
+    let text = std::fs::read_to_string(header).ok()?;
+    let part = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(&format!("#define TORCH_VERSION_{name} ")))?;
+        line.trim().parse::<u32>().ok()
+    };
+    Some(format!("{}.{}.{}", part("MAJOR")?, part("MINOR")?, part("PATCH")?))
 }

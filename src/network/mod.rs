@@ -2,8 +2,10 @@
 
 mod broadcast;
 mod canonical;
+pub mod catalogue;
 pub mod graph;
 pub mod load;
+pub mod manifest;
 mod memory;
 pub mod op;
 pub mod ops;

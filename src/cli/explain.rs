@@ -1,0 +1,71 @@
+//! `gradcast explain`: still pictures, and tensors for scripts.
+
+use std::path::PathBuf;
+
+use super::options::{ComputeOptions, LookOptions, NetworkOptions, PoolOptions, Target, TargetOptions};
+use crate::error::{Error, Result};
+
+/// Explain still pictures, or tensors exactly
+///
+/// For each picture DIR gets NAME.overlay.png, NAME.map.safetensors and NAME.json (leading classes, target, residual). With --tensor the numbers themselves go in and out, for scripts.
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = EXAMPLES, override_usage = USAGE)]
+pub struct Args {
+    /// The pictures: PNG, JPEG or WebP.
+    #[arg(value_name = "IMAGE", required_unless_present = "tensor")]
+    pub images: Vec<PathBuf>,
+
+    /// Folder for the results; made where it is not there.
+    #[arg(short, long, value_name = "DIR", required_unless_present = "tensor")]
+    pub out: Option<PathBuf>,
+
+    /// Explain a tensor instead: `input` (N, C, H, W) f32, already normalised; `target` (N,) i64, where present, goes before --target.
+    #[arg(long, value_name = "IN.safetensors", requires = "save", conflicts_with_all = ["images", "out"])]
+    pub tensor: Option<PathBuf>,
+
+    /// Where the results of --tensor go: logits, target, value, map, input_term, bias_term_total, residual; in f64 with --precision f64, else f32.
+    #[arg(long, value_name = "OUT.safetensors", requires = "tensor", conflicts_with_all = ["images", "out"])]
+    pub save: Option<PathBuf>,
+
+    /// Replace results that are there already [default: refuse].
+    #[arg(long)]
+    pub force: bool,
+
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub network: NetworkOptions,
+
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub target: TargetOptions,
+
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub look: LookOptions,
+
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub compute: ComputeOptions,
+
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub pool: PoolOptions,
+}
+
+const USAGE: &str = "\
+gradcast explain [OPTIONS] --out <DIR> <IMAGE>...
+       gradcast explain [OPTIONS] --tensor <IN.safetensors> --save <OUT.safetensors>";
+
+const EXAMPLES: &str = "\
+Examples:
+  gradcast explain cat.jpg dog.png -o explained/
+  gradcast explain cat.jpg -o explained/ --target 'Egyptian cat' --layout side
+  gradcast explain --tensor in.safetensors --save out.safetensors --precision f64";
+
+/// Explains pictures or a tensor.
+pub fn run(args: Args) -> Result<()> {
+    if matches!(args.target.target, Some(Target::Hold(_))) {
+        return Err(Error::usage("--target hold:SECONDS is for video; still pictures have no time: give argmax, an index, or a label"));
+    }
+    Err(Error::runtime("explain is not put together yet"))
+}

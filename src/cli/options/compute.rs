@@ -1,0 +1,57 @@
+//! Where and how exactly it is computed.
+
+use std::num::NonZeroUsize;
+
+use clap::ValueEnum;
+
+/// Options that every computing subcommand has.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Computing")]
+pub struct ComputeOptions {
+    /// Where to compute.
+    #[arg(long, value_enum, default_value_t = Device::Auto)]
+    pub device: Device,
+
+    /// Type of the numbers to compute with.
+    #[arg(long, value_enum, default_value_t = Precision::Auto)]
+    pub precision: Precision,
+
+    /// Frames computed together, at most.
+    #[arg(long, value_name = "N", default_value = "8")]
+    pub batch: NonZeroUsize,
+
+    /// Threads to compute with, in all [default: one a processor core].
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+}
+
+/// How many batches are computed side by side.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Computing")]
+pub struct PoolOptions {
+    /// Batches computed side by side; each worker has a copy of the network and its share of --threads.
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub workers: NonZeroUsize,
+}
+
+/// Where to compute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Device {
+    /// The best device there is.
+    Auto,
+    /// The processor.
+    Cpu,
+}
+
+/// Type of the numbers to compute with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Precision {
+    /// f32 for tensors, else the fastest that the device does well.
+    Auto,
+    /// 32 bits.
+    F32,
+    /// 16 bits with the exponent of f32.
+    Bf16,
+    /// 64 bits.
+    F64,
+}

@@ -1,0 +1,15 @@
+//! Options that several subcommands share, by subject, and the types their values are read into.
+
+pub mod compute;
+pub mod encoder;
+pub mod look;
+pub mod network;
+pub mod span;
+pub mod target;
+
+pub use compute::{ComputeOptions, Device, PoolOptions, Precision};
+pub use encoder::{Audio, EncoderOptions};
+pub use look::{Between, ColourMap, Layout, LookOptions, RhythmOptions};
+pub use network::{Colour, Fit, InputSize, NetworkOptions, PerChannel};
+pub use span::{Region, SpanOptions};
+pub use target::{Method, Rescale, Target, TargetOptions};

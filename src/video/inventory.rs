@@ -1,0 +1,99 @@
+//! Which GStreamer elements the video path needs, and which Debian package has each.
+
+use crate::error::{Error, Result};
+
+/// An element that the video path uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Element {
+    /// GStreamer's name of its factory.
+    pub name: &'static str,
+    /// What is not to be had without it.
+    pub purpose: &'static str,
+    /// The Debian and Ubuntu package that has it.
+    pub package: &'static str,
+}
+
+const fn element(name: &'static str, purpose: &'static str, package: &'static str) -> Element {
+    Element { name, purpose, package }
+}
+
+const CORE: &str = "libgstreamer1.0-0";
+const BASE: &str = "gstreamer1.0-plugins-base";
+const GOOD: &str = "gstreamer1.0-plugins-good";
+const BAD: &str = "gstreamer1.0-plugins-bad";
+const UGLY: &str = "gstreamer1.0-plugins-ugly";
+const LIBAV: &str = "gstreamer1.0-libav";
+
+/// Every element needed, in the order in which a picture meets them.
+pub const ELEMENTS: &[Element] = &[
+    element("filesrc", "reading files", CORE),
+    element("uridecodebin3", "reading any file or URI", BASE),
+    element("qtdemux", "reading MP4 and QuickTime", GOOD),
+    element("matroskademux", "reading Matroska and WebM", GOOD),
+    element("avidemux", "reading AVI", GOOD),
+    element("tsdemux", "reading MPEG transport streams", BAD),
+    element("h264parse", "H.264", BAD),
+    element("h265parse", "HEVC", BAD),
+    element("av1parse", "AV1", BAD),
+    element("avdec_h264", "decoding H.264", LIBAV),
+    element("avdec_h265", "decoding HEVC", LIBAV),
+    element("vp8dec", "decoding VP8", GOOD),
+    element("vp9dec", "decoding VP9", GOOD),
+    element("av1dec", "decoding AV1", BAD),
+    element("deinterlace", "interlaced input", GOOD),
+    element("videoflip", "rotated input", GOOD),
+    element("videoconvert", "pixel formats that are not blended as they are", BASE),
+    element("videoscale", "a size that changes in mid-stream", BASE),
+    element("appsink", "taking decoded frames", BASE),
+    element("appsrc", "giving frames to the encoder", BASE),
+    element("x264enc", "writing H.264", UGLY),
+    element("vp9enc", "writing WebM", GOOD),
+    element("aacparse", "AAC audio", GOOD),
+    element("opusparse", "Opus audio", BAD),
+    element("avenc_aac", "writing AAC", LIBAV),
+    element("opusenc", "writing Opus", BASE),
+    element("audioconvert", "transcoding audio", BASE),
+    element("audioresample", "transcoding audio", BASE),
+    element("mp4mux", "writing MP4", GOOD),
+    element("matroskamux", "writing Matroska", GOOD),
+    element("webmmux", "writing WebM", GOOD),
+    element("filesink", "writing files", CORE),
+];
+
+/// Which elements of [`ELEMENTS`] this machine's GStreamer has, and its version.
+#[derive(Debug, Clone)]
+pub struct Inventory {
+    /// As "GStreamer 1.22.0".
+    pub version: String,
+    /// Elements that are there.
+    pub there: Vec<Element>,
+    /// Elements that are not.
+    pub missing: Vec<Element>,
+}
+
+/// Asks GStreamer's registry.
+///
+/// # Errors
+/// Kind::Runtime where GStreamer does not start.
+pub fn take() -> Result<Inventory> {
+    gst::init().map_err(|error| Error::runtime("GStreamer does not start").with_source(error))?;
+    let (there, missing) = ELEMENTS.iter().partition(|element| gst::ElementFactory::find(element.name).is_some());
+    Ok(Inventory { version: gst::version_string().to_string(), there, missing })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_stand_once_and_the_registry_is_asked_for_each() {
+        let mut names: Vec<&str> = ELEMENTS.iter().map(|element| element.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), ELEMENTS.len());
+        let inventory = take().expect("GStreamer");
+        assert!(inventory.version.starts_with("GStreamer 1."), "{}", inventory.version);
+        assert_eq!(inventory.there.len() + inventory.missing.len(), ELEMENTS.len());
+        assert!(inventory.there.iter().any(|element| element.name == "filesrc"), "the core's own element is always there");
+    }
+}

@@ -1,0 +1,3 @@
+//! GStreamer: the only place that knows it.
+
+pub mod inventory;
