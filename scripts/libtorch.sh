@@ -17,7 +17,7 @@ fi
 cmp -s "$stamp" scripts/libtorch-wheels.txt && exit 0
 
 [ "$(uname -sm)" = "Linux x86_64" ] || fail "no CPU libtorch is fetched for $(uname -sm); install libtorch 2.11.0 yourself and set LIBTORCH to its folder"
-command -v python3 >/dev/null && python3 -m pip --version >/dev/null 2>&1 || fail "needs python3 with pip to fetch the wheel; install python3-pip, or set LIBTORCH to a libtorch 2.11.0 of your own"
+python3 -m pip --version >/dev/null 2>&1 || fail "needs python3 with pip to fetch the wheel; install python3-pip, or set LIBTORCH to a libtorch 2.11.0 of your own"
 command -v unzip >/dev/null || fail "needs unzip; install it, or set LIBTORCH to a libtorch 2.11.0 of your own"
 free_kib=$(df -Pk . | awk 'NR == 2 { print $4 }')
 [ "$free_kib" -gt $((2 * 1024 * 1024)) ] || fail "needs 2 GiB of free disk in $PWD, has $((free_kib / 1024)) MiB; free some and run again"
@@ -25,17 +25,18 @@ free_kib=$(df -Pk . | awk 'NR == 2 { print $4 }')
 work=$(mktemp -d "$PWD/.libtorch-fetch.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 echo "libtorch: fetching the wheel (530 MB, once)"
-python3 -m pip download --quiet --no-deps --only-binary=:all: --require-hashes -r scripts/libtorch-wheels.txt -d "$work/wheels" \
+# The wheel is unpacked and may be kept where TMPDIR points; a small /tmp would not hold it.
+TMPDIR=$work python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --require-hashes -r scripts/libtorch-wheels.txt -d "$work/wheels" \
     --implementation cp --python-version 3.11 --platform manylinux_2_28_x86_64 --platform manylinux_2_25_x86_64 --platform manylinux2014_x86_64 --platform manylinux_2_17_x86_64 \
     || fail "pip could not fetch torch 2.11.0 (see above); check the network, or set LIBTORCH to a libtorch 2.11.0 of your own"
 
 mkdir -p "$work/out/lib"
-unzip -q "$work"/wheels/torch-*.whl 'torch/include/*' 'torch/lib/libtorch_cpu.so' 'torch/lib/libc10.so' 'torch/lib/libgomp*' 'torch-*.dist-info/licenses/*' 'torch-*.dist-info/LICENSE*' -d "$work/torch" || [ $? -eq 11 ]
+unzip -q "$work"/wheels/torch-*.whl 'torch/include/*' 'torch/lib/libtorch_cpu.so' 'torch/lib/libc10.so' 'torch/lib/libgomp*' 'torch-*.dist-info/licenses/*' -d "$work/torch"
 unzip -qj "$work"/wheels/nvidia_cuda_runtime-*.whl '*/libcudart.so.13' -d "$work/out/lib"
 unzip -qj "$work"/wheels/nvidia_cuda_cupti-*.whl '*/libcupti.so.13' -d "$work/out/lib"
 mv "$work"/torch/torch/include "$work/out/include"
 mv "$work"/torch/torch/lib/* "$work/out/lib/"
-mv "$work"/torch/torch-*.dist-info "$work/out/licences"
+mv "$work"/torch/torch-*.dist-info/licenses "$work/out/licences"
 # The wheel's own libtorch.so pulls in CUDA; this linker script stands in for it.
 echo 'INPUT(-ltorch_cpu)' > "$work/out/lib/libtorch.so"
 cp scripts/libtorch-wheels.txt "$work/out/.wheels"

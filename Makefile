@@ -1,0 +1,39 @@
+# `make` lists the targets. Each does its own set-up; a second run fetches nothing.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+# rustup's folder, for a shell that was open before rustup was installed.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo test bench man completions docs clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+setup: ## Install what is missing: Debian packages, libtorch, the Rust toolchain, crates
+	@scripts/setup.sh
+
+build: setup ## Build target/release/gradcast
+	@cargo build --locked --release
+
+demo: build ## Overlay the bundled clip: demo.mp4 and a still, demo.png
+	@scripts/demo.sh
+
+test: setup ## Run every test
+	@cargo test --locked
+
+bench: build ## Measure the default network here: milliseconds a frame, forward pass and FullGrad
+	@target/release/gradcast bench --precision f32
+	@target/release/gradcast bench --precision bf16
+
+man: setup ## Write man pages to target/man
+	@cargo run --quiet --locked --example manuals -- man target/man
+
+completions: setup ## Write completions for bash, fish and zsh to target/completions
+	@cargo run --quiet --locked --example manuals -- completions target/completions
+
+docs: setup ## Write the library's documentation to target/doc
+	@RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
+
+clean: ## Remove what was built and made here; libtorch stays in .libtorch
+	@rm -rf target demo.mp4 demo.png
