@@ -2,15 +2,15 @@
 
 use std::path::PathBuf;
 
-use super::options::{ComputeOptions, InputSize, NetworkOptions, Precision, TargetOptions};
+use super::options::{self, ComputeOptions, InputSize, NetworkOptions, Precision, TargetOptions};
 use crate::engine;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::network::catalogue::{self, Found};
 use crate::network::load::{LoadOptions, load};
 use crate::network::manifest::Manifest;
 use crate::network::onnx;
 use crate::network::structure::Network;
-use crate::saliency::Rescale;
+use crate::saliency::{Rescale, Target};
 
 /// A network with what is known about it.
 pub struct Loaded {
@@ -64,4 +64,55 @@ pub fn engine_settings(compute: &ComputeOptions, target: &TargetOptions, automat
             super::options::Rescale::Channel => Rescale::Channel,
         },
     }
+}
+
+/// What `--target`, or else the manifest, says is explained.
+///
+/// # Errors
+/// Kind::Usage where a label is not one of the network's, Kind::Config where the manifest's target is none.
+pub fn asked_target(target: &TargetOptions, loaded: &Loaded) -> Result<options::Target> {
+    let from_manifest = loaded.manifest.as_ref().and_then(|manifest| manifest.output.target.as_deref());
+    match (&target.target, from_manifest) {
+        (Some(target), _) => Ok(target.clone()),
+        (None, Some(text)) => text.parse().map_err(|error| Error::config(format!("output.target {text:?} of the manifest: {error}"))),
+        (None, None) => Ok(options::Target::Argmax),
+    }
+}
+
+/// The same for pictures without time; a hold is an argmax there.
+///
+/// # Errors
+/// As [`asked_target`].
+pub fn class_target(target: &TargetOptions, loaded: &Loaded) -> Result<Target> {
+    match asked_target(target, loaded)? {
+        options::Target::Argmax | options::Target::Hold(_) => Ok(Target::Argmax),
+        options::Target::Index(index) => {
+            let classes = loaded.network.output_shape().iter().product::<usize>();
+            if index >= classes {
+                return Err(Error::usage(format!("--target {index}: the network has {classes} classes, counted from 0")));
+            }
+            Ok(Target::Index(index as i64))
+        }
+        options::Target::Label(label) => label_index(&label, loaded).map(|index| Target::Index(index as i64)),
+    }
+}
+
+fn label_index(label: &str, loaded: &Loaded) -> Result<usize> {
+    if loaded.labels.is_empty() {
+        return Err(Error::usage(format!("--target {label:?}: the network's labels are not known; give an index, or output.labels in its manifest")));
+    }
+    let wanted = label.to_lowercase();
+    let matches = |test: &dyn Fn(&str) -> bool| -> Vec<usize> {
+        loaded.labels.iter().enumerate().filter(|(_, known)| test(&known.to_lowercase())).map(|(index, _)| index).collect()
+    };
+    let exact = matches(&|known| known == wanted);
+    if let [index] = exact[..] {
+        return Ok(index);
+    }
+    let near = if exact.is_empty() { matches(&|known| known.contains(&wanted)) } else { exact };
+    let names: Vec<String> = near.iter().take(5).map(|&index| format!("{index} {:?}", loaded.labels[index])).collect();
+    Err(Error::usage(match names.is_empty() {
+        true => format!("--target {label:?}: none of the network's {} labels", loaded.labels.len()),
+        false => format!("--target {label:?}: is not one label; perhaps {}", names.join(", ")),
+    }))
 }

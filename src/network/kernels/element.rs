@@ -1,5 +1,8 @@
 //! Storage types of activations and gradients; arithmetic is in f32.
 
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::*;
+
 use half::bf16;
 
 /// A number as it lies in memory.
@@ -8,6 +11,20 @@ pub trait Element: Copy + Send + Sync {
     fn load(self) -> f32;
     /// From f32, rounded to nearest, ties to even.
     fn store(value: f32) -> Self;
+
+    /// Eight neighbours as f32.
+    ///
+    /// # Safety
+    /// Eight elements can be read at `from`, and the processor has AVX2.
+    #[cfg(target_arch = "x86_64")]
+    unsafe fn load8(from: *const Self) -> __m256;
+
+    /// Eight neighbours from f32, rounded as [`Element::store`] does.
+    ///
+    /// # Safety
+    /// Eight elements can be written at `to`, and the processor has AVX2.
+    #[cfg(target_arch = "x86_64")]
+    unsafe fn store8(to: *mut Self, values: __m256);
 }
 
 impl Element for f32 {
@@ -20,6 +37,20 @@ impl Element for f32 {
     fn store(value: f32) -> Self {
         value
     }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    unsafe fn load8(from: *const Self) -> __m256 {
+        unsafe { _mm256_loadu_ps(from) }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    unsafe fn store8(to: *mut Self, values: __m256) {
+        unsafe { _mm256_storeu_ps(to, values) }
+    }
 }
 
 impl Element for bf16 {
@@ -28,13 +59,35 @@ impl Element for bf16 {
         f32::from_bits(u32::from(self.to_bits()) << 16)
     }
 
-    /// Plain integer arithmetic, so that loops over it become vector code. NaN stays NaN: its payload's upper bits are kept or set.
+    /// NaN stays NaN: the upper bits of its payload are kept, and one of them set.
     #[inline(always)]
     fn store(value: f32) -> Self {
         let bits = value.to_bits();
         let rounded = bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) >> 16;
         let nan = (bits >> 16) | 0x40;
         bf16::from_bits(if value.is_nan() { nan } else { rounded } as u16)
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    unsafe fn load8(from: *const Self) -> __m256 {
+        let bits = _mm256_cvtepu16_epi32(unsafe { _mm_loadu_si128(from.cast()) });
+        _mm256_castsi256_ps(_mm256_slli_epi32(bits, 16))
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    unsafe fn store8(to: *mut Self, values: __m256) {
+        let bits = _mm256_castps_si256(values);
+        let upper = _mm256_srli_epi32(bits, 16);
+        let odd = _mm256_and_si256(upper, _mm256_set1_epi32(1));
+        let rounded = _mm256_srli_epi32(_mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff))), 16);
+        let nan = _mm256_castps_si256(_mm256_cmp_ps(values, values, _CMP_UNORD_Q));
+        let words = _mm256_blendv_epi8(rounded, _mm256_or_si256(upper, _mm256_set1_epi32(0x40)), nan);
+        let packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(words, words), 0b1000);
+        unsafe { _mm_storeu_si128(to.cast(), _mm256_castsi256_si128(packed)) }
     }
 }
 

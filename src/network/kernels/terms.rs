@@ -4,7 +4,9 @@
 //! g' = g where low < y < high, else 0; the affine term is T = g' b; the activation's is U = g times the bound that y has reached.
 
 use super::element::Element;
-use super::{Extremes, LANES};
+use super::portable;
+#[cfg(target_arch = "x86_64")]
+use super::avx2;
 
 /// Bounds of a clipping activation: y = min(max(x, low), high). A rectifier has low = 0 and high = infinity.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -20,6 +22,17 @@ impl Bounds {
     pub fn have_term(&self) -> bool {
         [self.low, self.high].iter().any(|bound| bound.is_finite() && *bound != 0.0)
     }
+
+    /// The bias of the activation whose output is y: the bound that is reached, 0 between them.
+    pub fn term(&self, y: f32) -> f32 {
+        // An infinite bound is reached by no number; infinity times a gradient of zero would be none.
+        let finite = |bound: f32| if bound.is_finite() { bound } else { 0.0 };
+        match (y > self.low, y < self.high) {
+            (true, true) => 0.0,
+            (_, false) => finite(self.high),
+            (false, true) => finite(self.low),
+        }
+    }
 }
 
 /// A term of one image, reduced.
@@ -33,151 +46,10 @@ pub struct ImageTerms {
     pub largest: f32,
 }
 
-/// Pixels whose lane sums are added up in f32 before they go to f64.
-const BLOCK: usize = 64;
-
-/// What is collected of one term while the pass runs.
-struct Collector {
-    extremes: Extremes,
-    lanes: [f32; LANES],
-    sum: f64,
-}
-
-impl Collector {
-    fn new() -> Self {
-        Collector { extremes: Extremes::new(), lanes: [0.0; LANES], sum: 0.0 }
-    }
-
-    /// Eight values of the term: gives their magnitudes added to `pixel`.
-    #[inline(always)]
-    fn take(&mut self, term: &[f32; LANES], pixel: &mut [f32; LANES]) {
-        let mut magnitudes = [0.0; LANES];
-        for lane in 0..LANES {
-            magnitudes[lane] = term[lane].abs();
-            pixel[lane] += magnitudes[lane];
-            self.lanes[lane] += term[lane];
-        }
-        self.extremes.take(&magnitudes);
-    }
-
-    #[inline(always)]
-    fn take_one(&mut self, term: f32, pixel: &mut f32) {
-        let m = term.abs();
-        *pixel += m;
-        self.lanes[0] += term;
-        self.extremes.smallest[0] = if m < self.extremes.smallest[0] { m } else { self.extremes.smallest[0] };
-        self.extremes.largest[0] = if m > self.extremes.largest[0] { m } else { self.extremes.largest[0] };
-    }
-
-    #[inline(always)]
-    fn flush(&mut self) {
-        self.sum += self.lanes.iter().map(|&lane| f64::from(lane)).sum::<f64>();
-        self.lanes = [0.0; LANES];
-    }
-
-    fn finish(mut self) -> ImageTerms {
-        self.flush();
-        let (smallest, largest) = self.extremes.reduce();
-        ImageTerms { sum: self.sum, smallest, largest }
-    }
-}
-
-#[inline(always)]
-fn horizontal(lanes: &[f32; LANES]) -> f32 {
-    let [a, b, c, d, e, f, g, h] = *lanes;
-    ((a + e) + (b + f)) + ((c + g) + (d + h))
-}
-
-#[inline(always)]
-fn clipped<E: Element, const TERM: bool>(
-    grad: &mut [E],
-    y: &[E],
-    bias: &[f32],
-    bounds: Bounds,
-    affine_map: &mut [f32],
-    clip_map: &mut [f32],
-) -> (ImageTerms, ImageTerms) {
-    let channels = bias.len();
-    let (mut affine, mut clip) = (Collector::new(), Collector::new());
-    // An infinite bound is never reached by a finite y; its term is left out, since infinity times zero is no number.
-    let reached = |bound: f32| if bound.is_finite() { bound } else { 0.0 };
-    let (at_low, at_high) = (reached(bounds.low), reached(bounds.high));
-    let pixels = grad.chunks_exact_mut(channels).zip(y.chunks_exact(channels)).enumerate();
-    for (pixel, (grad, y)) in pixels {
-        let (mut affine_lanes, mut clip_lanes) = ([0.0; LANES], [0.0; LANES]);
-        let (grad_eights, grad_rest) = grad.as_chunks_mut::<LANES>();
-        let (y_eights, y_rest) = y.as_chunks::<LANES>();
-        let (bias_eights, bias_rest) = bias.as_chunks::<LANES>();
-        for ((grad, y), bias) in grad_eights.iter_mut().zip(y_eights).zip(bias_eights) {
-            let (mut term, mut bound_term) = ([0.0; LANES], [0.0; LANES]);
-            for lane in 0..LANES {
-                let (g, y) = (grad[lane].load(), y[lane].load());
-                let (above, below) = (y > bounds.low, y < bounds.high);
-                let passed = if above & below { g } else { 0.0 };
-                grad[lane] = E::store(passed);
-                term[lane] = passed * bias[lane];
-                if TERM {
-                    bound_term[lane] = g * if below { if above { 0.0 } else { at_low } } else { at_high };
-                }
-            }
-            affine.take(&term, &mut affine_lanes);
-            if TERM {
-                clip.take(&bound_term, &mut clip_lanes);
-            }
-        }
-        let (mut affine_pixel, mut clip_pixel) = (horizontal(&affine_lanes), horizontal(&clip_lanes));
-        for ((grad, y), bias) in grad_rest.iter_mut().zip(y_rest).zip(bias_rest) {
-            let (g, y) = (grad.load(), y.load());
-            let (above, below) = (y > bounds.low, y < bounds.high);
-            let passed = if above & below { g } else { 0.0 };
-            *grad = E::store(passed);
-            affine.take_one(passed * bias, &mut affine_pixel);
-            if TERM {
-                clip.take_one(g * if below { if above { 0.0 } else { at_low } } else { at_high }, &mut clip_pixel);
-            }
-        }
-        affine_map[pixel] = affine_pixel;
-        if TERM {
-            clip_map[pixel] = clip_pixel;
-        }
-        if pixel % BLOCK == BLOCK - 1 {
-            affine.flush();
-            clip.flush();
-        }
-    }
-    (affine.finish(), clip.finish())
-}
-
-#[inline(always)]
-fn plain<E: Element>(grad: &[E], bias: &[f32], map: &mut [f32]) -> ImageTerms {
-    let mut collector = Collector::new();
-    for (pixel, grad) in grad.chunks_exact(bias.len()).enumerate() {
-        let mut lanes = [0.0; LANES];
-        let (grad_eights, grad_rest) = grad.as_chunks::<LANES>();
-        let (bias_eights, bias_rest) = bias.as_chunks::<LANES>();
-        for (grad, bias) in grad_eights.iter().zip(bias_eights) {
-            let mut term = [0.0; LANES];
-            for lane in 0..LANES {
-                term[lane] = grad[lane].load() * bias[lane];
-            }
-            collector.take(&term, &mut lanes);
-        }
-        let mut sum = horizontal(&lanes);
-        for (grad, bias) in grad_rest.iter().zip(bias_rest) {
-            collector.take_one(grad.load() * bias, &mut sum);
-        }
-        map[pixel] = sum;
-        if pixel % BLOCK == BLOCK - 1 {
-            collector.flush();
-        }
-    }
-    collector.finish()
-}
-
 /// The terms of an affine node and the activation that clips its output, for one image; `grad` becomes the gradient before the clipping.
 ///
 /// `grad` and `y` are pixels x channels, `bias` channels, the maps a sum of magnitudes a pixel; `clip_map` is written only where
-/// [`Bounds::have_term`].
+/// [`Bounds::have_term`], and the activation's terms are nought elsewhere.
 pub fn clipped_terms<E: Element>(
     grad: &mut [E],
     y: &[E],
@@ -186,57 +58,31 @@ pub fn clipped_terms<E: Element>(
     affine_map: &mut [f32],
     clip_map: &mut [f32],
 ) -> (ImageTerms, ImageTerms) {
+    let pixels = affine_map.len();
+    assert!(grad.len() == y.len() && grad.len() == pixels * bias.len() && clip_map.len() == pixels, "sizes of one image");
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-        // SAFETY: the processor has the features that the function is compiled for.
-        return unsafe { clipped_avx2(grad, y, bias, bounds, affine_map, clip_map) };
+        // SAFETY: the processor has the features; the sizes are checked above.
+        return unsafe {
+            if bounds.have_term() {
+                avx2::clipped::<E, true>(grad, y, bias, bounds, affine_map, clip_map)
+            } else {
+                avx2::clipped::<E, false>(grad, y, bias, bounds, affine_map, clip_map)
+            }
+        };
     }
-    clipped_any(grad, y, bias, bounds, affine_map, clip_map)
-}
-
-#[inline(always)]
-fn clipped_any<E: Element>(
-    grad: &mut [E],
-    y: &[E],
-    bias: &[f32],
-    bounds: Bounds,
-    affine_map: &mut [f32],
-    clip_map: &mut [f32],
-) -> (ImageTerms, ImageTerms) {
-    if bounds.have_term() {
-        clipped::<E, true>(grad, y, bias, bounds, affine_map, clip_map)
-    } else {
-        clipped::<E, false>(grad, y, bias, bounds, affine_map, clip_map)
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-fn clipped_avx2<E: Element>(
-    grad: &mut [E],
-    y: &[E],
-    bias: &[f32],
-    bounds: Bounds,
-    affine_map: &mut [f32],
-    clip_map: &mut [f32],
-) -> (ImageTerms, ImageTerms) {
-    clipped_any(grad, y, bias, bounds, affine_map, clip_map)
+    portable::clipped(grad, y, bias, bounds, affine_map, clip_map)
 }
 
 /// The term of an affine node that no activation clips, for one image: `grad` is pixels x channels, `map` a sum of magnitudes a pixel.
 pub fn plain_terms<E: Element>(grad: &[E], bias: &[f32], map: &mut [f32]) -> ImageTerms {
+    assert!(grad.len() == map.len() * bias.len(), "sizes of one image");
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-        // SAFETY: the processor has the features that the function is compiled for.
-        return unsafe { plain_avx2(grad, bias, map) };
+        // SAFETY: the processor has the features; the sizes are checked above.
+        return unsafe { avx2::plain(grad, bias, map) };
     }
-    plain(grad, bias, map)
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-fn plain_avx2<E: Element>(grad: &[E], bias: &[f32], map: &mut [f32]) -> ImageTerms {
-    plain(grad, bias, map)
+    portable::plain(grad, bias, map)
 }
 
 #[cfg(test)]
@@ -270,19 +116,26 @@ mod tests {
         let pixels = values.len() / channels;
         let (mut affine_map, mut clip_map, mut masked) = (vec![0.0; pixels], vec![0.0; pixels], grad.clone());
         let (affine, clip) = clipped_terms(&mut masked, &y, bias, bounds, &mut affine_map, &mut clip_map);
+        let (mut affine_portable, mut clip_portable, mut masked_portable) = (vec![0.0; pixels], vec![0.0; pixels], grad.clone());
+        let (affine_2, clip_2) = portable::clipped(&mut masked_portable, &y, bias, bounds, &mut affine_portable, &mut clip_portable);
         let pairs = || grad.iter().zip(&y).map(|(g, y)| (g.load(), y.load()));
         let passed: Vec<f32> = pairs().map(|(g, y)| if y > bounds.low && y < bounds.high { g } else { 0.0 }).collect();
         assert_eq!(masked.iter().map(|g| g.load()).collect::<Vec<_>>(), passed);
+        assert_eq!(masked_portable.iter().map(|g| g.load()).collect::<Vec<_>>(), passed);
         let terms: Vec<f64> = passed.iter().enumerate().map(|(i, g)| f64::from(*g) * f64::from(bias[i % channels])).collect();
         agree(affine, &affine_map, &terms, channels);
+        agree(affine_2, &affine_portable, &terms, channels);
         if bounds.have_term() {
             let reached = |y: f32| if y >= bounds.high { bounds.high } else if y <= bounds.low { bounds.low } else { 0.0 };
             let terms: Vec<f64> = pairs().map(|(g, y)| f64::from(g) * f64::from(reached(y))).collect();
             agree(clip, &clip_map, &terms, channels);
+            agree(clip_2, &clip_portable, &terms, channels);
         }
         let mut map = vec![0.0; pixels];
         let whole = plain_terms(&grad, bias, &mut map);
         let terms: Vec<f64> = grad.iter().enumerate().map(|(i, g)| f64::from(g.load()) * f64::from(bias[i % channels])).collect();
+        agree(whole, &map, &terms, channels);
+        let whole = portable::plain(&grad, bias, &mut map);
         agree(whole, &map, &terms, channels);
     }
 

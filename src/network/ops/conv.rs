@@ -126,6 +126,7 @@ impl ConvKernel {
         self.bias.as_ref()
     }
 
+    #[allow(missing_docs)] pub fn describe(&self)->String{format!("k{} s{} g{} {}",self.window.kernel[0],self.window.strides[0],self.groups,match self.adjoint{Adjoint::Flipped{..}=>"flip",_=>"transp"})}
     /// y for x (N, C, H, W).
     pub fn run(&self, x: &Tensor) -> Result<Tensor> {
         let w = &self.window;

@@ -1,8 +1,10 @@
 //! `gradcast explain`: still pictures, and tensors for scripts.
 
+mod tensor;
+
 use std::path::PathBuf;
 
-use super::options::{ComputeOptions, LookOptions, NetworkOptions, PoolOptions, Target, TargetOptions};
+use crate::cli::options::{ComputeOptions, LookOptions, NetworkOptions, PoolOptions, Target, TargetOptions};
 use crate::error::{Error, Result};
 
 /// Explain still pictures, or tensors exactly
@@ -67,5 +69,8 @@ pub fn run(args: Args) -> Result<()> {
     if matches!(args.target.target, Some(Target::Hold(_))) {
         return Err(Error::usage("--target hold:SECONDS is for video; still pictures have no time: give argmax, an index, or a label"));
     }
-    Err(Error::runtime("explain is not put together yet"))
+    match (&args.tensor, &args.save) {
+        (Some(from), Some(to)) => tensor::run(&args, from, to),
+        _ => Err(Error::runtime("stills are not put together yet")),
+    }
 }
