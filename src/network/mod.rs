@@ -2,3 +2,4 @@
 
 pub mod graph;
 pub mod onnx;
+pub mod shape_arithmetic;
