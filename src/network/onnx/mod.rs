@@ -1,25 +1,75 @@
-#![allow(missing_docs)]
-use prost::Message; use super::graph::*; use std::collections::*; use crate::error::*;
-#[derive(Clone,PartialEq,Message)] pub struct Model{#[prost(message,optional,tag=7)] g:Option<G>,#[prost(message,repeated,tag=8)] o:Vec<Op>}
-#[derive(Clone,PartialEq,Message)] pub struct Op{#[prost(string,tag=1)] d:String,#[prost(int64,tag=2)] v:i64}
-#[derive(Clone,PartialEq,Message)] pub struct G{#[prost(message,repeated,tag=1)] node:Vec<N>,#[prost(string,tag=2)] name:String,#[prost(message,repeated,tag=5)] init:Vec<T>,#[prost(message,repeated,tag=11)] input:Vec<V>,#[prost(message,repeated,tag=12)] output:Vec<V>}
-#[derive(Clone,PartialEq,Message)] pub struct N{#[prost(string,repeated,tag=1)] input:Vec<String>,#[prost(string,repeated,tag=2)] output:Vec<String>,#[prost(string,tag=3)] name:String,#[prost(string,tag=4)] op:String,#[prost(message,repeated,tag=5)] attr:Vec<A>,#[prost(string,tag=7)] domain:String}
-#[derive(Clone,PartialEq,Message)] pub struct A{#[prost(string,tag=1)] name:String,#[prost(float,tag=2)] f:f32,#[prost(int64,tag=3)] i:i64,#[prost(bytes="vec",tag=4)] s:Vec<u8>,#[prost(message,optional,tag=5)] t:Option<T>,#[prost(float,repeated,tag=7)] floats:Vec<f32>,#[prost(int64,repeated,tag=8)] ints:Vec<i64>,#[prost(int32,tag=20)] ty:i32}
-#[derive(Clone,PartialEq,Message)] pub struct T{#[prost(int64,repeated,tag=1)] dims:Vec<i64>,#[prost(int32,tag=2)] ty:i32,#[prost(float,repeated,tag=4)] fd:Vec<f32>,#[prost(int64,repeated,tag=7)] id:Vec<i64>,#[prost(string,tag=8)] name:String,#[prost(bytes="vec",tag=9)] raw:Vec<u8>}
-#[derive(Clone,PartialEq,Message)] pub struct V{#[prost(string,tag=1)] name:String,#[prost(message,optional,tag=2)] t:Option<Ty>}
-#[derive(Clone,PartialEq,Message)] pub struct Ty{#[prost(message,optional,tag=1)] t:Option<TT>}
-#[derive(Clone,PartialEq,Message)] pub struct TT{#[prost(int32,tag=1)] e:i32,#[prost(message,optional,tag=2)] s:Option<S>}
-#[derive(Clone,PartialEq,Message)] pub struct S{#[prost(message,repeated,tag=1)] d:Vec<D>}
-#[derive(Clone,PartialEq,Message)] pub struct D{#[prost(int64,tag=1)] v:i64,#[prost(string,tag=2)] p:String}
-fn c(t:&T)->Constant{ let shape=t.dims.iter().map(|&d|d as usize).collect(); let elements=match t.ty{1=>Elements::F32(if t.raw.is_empty(){t.fd.clone().into()}else{t.raw.chunks_exact(4).map(|b|f32::from_le_bytes(b.try_into().unwrap())).collect()}),7=>Elements::I64(if t.raw.is_empty(){t.id.clone().into()}else{t.raw.chunks_exact(8).map(|b|i64::from_le_bytes(b.try_into().unwrap())).collect()}),x=>panic!("{x}")}; Constant{shape,elements}}
-#[derive(Default)] pub struct Limits;
-pub fn read_file(p:&std::path::Path,_l:&Limits)->Result<Graph>{ let m=Model::decode(&std::fs::read(p).unwrap()[..]).unwrap(); let g0=m.g.unwrap(); let mut g=Graph{opset:m.o[0].v,name:g0.name.clone(),..Default::default()}; let mut ids:HashMap<String,usize>=HashMap::new();
- let mut id=|g:&mut Graph,n:&str|{ *ids.entry(n.into()).or_insert_with(||{g.values.push(n.into());g.values.len()-1})};
- for t in &g0.init{let i=id(&mut g,&t.name);g.constants.insert(i,c(t));}
- for v in &g0.input{let i=id(&mut g,&v.name); if g.constants.contains_key(&i){continue} let tt=v.t.clone().unwrap().t.unwrap(); g.inputs.push(GraphInput{value:i,element:ElementType::F32,shape:tt.s.map(|s|s.d.iter().map(|d|if d.p.is_empty(){InputDim::Fixed(d.v as usize)}else{InputDim::Free(d.p.clone())}).collect())});}
- for n in &g0.node{ if n.op=="Constant"{let i=id(&mut g,&n.output[0]);g.constants.insert(i,c(n.attr[0].t.as_ref().unwrap()));continue}
-  let inputs=n.input.iter().map(|x|(!x.is_empty()).then(||id(&mut g,x))).collect(); let outputs=n.output.iter().map(|x|(!x.is_empty()).then(||id(&mut g,x))).collect();
-  let attributes=n.attr.iter().map(|a|(a.name.clone(),match a.ty{1=>Attribute::Float(a.f),2=>Attribute::Int(a.i),3=>Attribute::Text(String::from_utf8(a.s.clone()).unwrap()),6=>Attribute::Floats(a.floats.clone()),7=>Attribute::Ints(a.ints.clone()),_=>Attribute::Other("x")})).collect();
-  g.nodes.push(Node{name:n.name.clone(),domain:n.domain.clone(),op_type:n.op.clone(),inputs,outputs,attributes}); }
- for v in &g0.output{let i=id(&mut g,&v.name);g.outputs.push(i);}
- Ok(g)}
+//! Reads ONNX files into a [`Graph`]. Files may be broken or hostile: whatever they hold, the answer is a graph or an error that names
+//! the place, and memory stays within a small multiple of the file's size.
+
+mod assemble;
+mod attribute;
+mod external;
+mod flatten;
+mod order;
+#[allow(missing_docs)] // The fields are documented by the ONNX specification.
+pub mod proto;
+mod tensor;
+mod wire;
+
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::path::Path;
+
+use bytes::Bytes;
+
+use crate::error::{Error, Result};
+use crate::network::graph::Graph;
+
+/// Versions of ONNX's own operator set that are read.
+pub const OPSETS: std::ops::RangeInclusive<i64> = 7..=25;
+
+/// How much a file may ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Size of the model's file.
+    pub max_file_bytes: u64,
+    /// What is read from external data files, in all.
+    pub max_external_bytes: u64,
+    /// Nodes, calls of functions and nodes in functions counted too.
+    pub max_nodes: usize,
+    /// Elements of constants, in all.
+    pub max_elements: u64,
+}
+
+impl Default for Limits {
+    /// A file of 2 GiB (protobuf's own limit), 8 GiB of external data, a hundred thousand nodes, 2^31 elements.
+    fn default() -> Self {
+        Self { max_file_bytes: 2 << 30, max_external_bytes: 8 << 30, max_nodes: 100_000, max_elements: 1 << 31 }
+    }
+}
+
+/// Reads a file; external data may lie in its folder and below. An absent file is [`Kind::NoInput`](crate::error::Kind::NoInput), all else
+/// [`Kind::Data`](crate::error::Kind::Data).
+pub fn read_file(path: &Path, limits: &Limits) -> Result<Graph> {
+    let shown = path.display();
+    let unreadable = |e: std::io::Error| match e.kind() {
+        ErrorKind::NotFound => Error::no_input(format!("{shown}: no such file")).with_source(e),
+        _ => Error::data(format!("{shown}: cannot be read: {e}")).with_source(e),
+    };
+    // Asked before it is opened: opening a pipe would wait for its writer.
+    let metadata = std::fs::metadata(path).map_err(unreadable)?;
+    if !metadata.is_file() {
+        return Err(Error::data(format!("{shown}: not a regular file")));
+    }
+    let mut bytes = Vec::new();
+    if metadata.len() <= limits.max_file_bytes {
+        bytes.reserve_exact(usize::try_from(metadata.len()).unwrap_or(0));
+        File::open(path).map_err(unreadable)?.take(limits.max_file_bytes.saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;
+    }
+    let size = metadata.len().max(bytes.len() as u64);
+    if size > limits.max_file_bytes {
+        return Err(Error::data(format!("{shown}: {size} bytes; at most {} are read", limits.max_file_bytes)));
+    }
+    let folder = path.parent().map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
+    read_bytes(bytes, folder, limits).map_err(|error| error.at(shown))
+}
+
+/// Reads a file's contents. External data may lie in `folder` and below; without one, it is refused.
+pub fn read_bytes(bytes: impl Into<Bytes>, folder: Option<&Path>, limits: &Limits) -> Result<Graph> {
+    assemble::graph(bytes.into(), folder, limits)
+}
