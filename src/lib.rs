@@ -3,3 +3,6 @@
 pub mod error;
 pub mod frame;
 pub mod network;
+pub mod overlay;
+
+mod simd;
