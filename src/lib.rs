@@ -5,4 +5,6 @@ pub mod frame;
 pub mod network;
 pub mod overlay;
 
+pub mod saliency;
 mod simd;
+pub mod stills;
