@@ -1,7 +1,7 @@
 //! Still pictures: PNG, JPEG and WebP files to plain RGB and back to PNG.
 
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Cursor, Read, Seek, Write};
+use std::io::{self, BufReader, BufWriter, Cursor, Seek, Write};
 use std::path::Path;
 
 use image::codecs::png::PngEncoder;
@@ -47,7 +47,7 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Still> {
     decode(Cursor::new(bytes))
 }
 
-fn decode(source: impl Read + Seek + io::BufRead) -> Result<Still> {
+fn decode(source: impl Seek + io::BufRead) -> Result<Still> {
     let mut reader = ImageReader::new(source).with_guessed_format().map_err(|error| refused(ImageError::IoError(error)))?;
     if !matches!(reader.format(), Some(ImageFormat::Png | ImageFormat::Jpeg | ImageFormat::WebP)) {
         return Err(Error::data("is not a PNG, JPEG or WebP picture"));
