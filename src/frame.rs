@@ -88,6 +88,67 @@ pub struct PictureInfo {
     pub pixel_aspect: (u32, u32),
 }
 
+impl PictureInfo {
+    /// Samples (y, u, v) of a colour given as (red, green, blue) in 0..=1. Neither rounded nor clamped.
+    pub fn samples_from_rgb(&self, [r, g, b]: [f32; 3]) -> [f32; 3] {
+        let (kr, kb) = self.matrix.weights();
+        let y = kr * r + (1.0 - kr - kb) * g + kb * b;
+        let u = (b - y) / (2.0 * (1.0 - kb));
+        let v = (r - y) / (2.0 * (1.0 - kr));
+        let (black, luma_span, neutral, chroma_span) = self.ranges();
+        [black + luma_span * y, neutral + chroma_span * u, neutral + chroma_span * v]
+    }
+
+    /// The colour (red, green, blue) of samples (y, u, v); 0..=1 is black to white. Not clamped: YUV has room outside RGB's cube.
+    pub fn rgb_from_samples(&self, [y, u, v]: [f32; 3]) -> [f32; 3] {
+        let (kr, kb) = self.matrix.weights();
+        let (black, luma_span, neutral, chroma_span) = self.ranges();
+        let y = (y - black) / luma_span;
+        let b = y + 2.0 * (1.0 - kb) * (u - neutral) / chroma_span;
+        let r = y + 2.0 * (1.0 - kr) * (v - neutral) / chroma_span;
+        [r, (y - kr * r - kb * b) / (1.0 - kr - kb), b]
+    }
+
+    /// Black, luma's span to white, neutral chroma, chroma's span from -0.5 to 0.5; in sample values (BT.601, BT.709, BT.2100).
+    fn ranges(&self) -> (f32, f32, f32, f32) {
+        let bits = self.format.sample_bits();
+        let unit = (1u32 << (bits - 8)) as f32;
+        let top = ((1u32 << bits) - 1) as f32;
+        if self.full_range { (0.0, top, 128.0 * unit, top) } else { (16.0 * unit, 219.0 * unit, 128.0 * unit, 224.0 * unit) }
+    }
+}
+
+/// The part of a picture that a map covers, in fractions of the picture's width and height: the whole is (0, 0, 1, 1).
+///
+/// It may be a part of the picture (the network saw a crop) or reach beyond it (the network saw the picture with borders).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct View {
+    /// Left edge.
+    pub x: f32,
+    /// Upper edge.
+    pub y: f32,
+    /// Width, above zero.
+    pub width: f32,
+    /// Height, above zero.
+    pub height: f32,
+}
+
+impl View {
+    /// The map covers exactly the picture.
+    pub const WHOLE: View = View { x: 0.0, y: 0.0, width: 1.0, height: 1.0 };
+}
+
+/// A still picture: rows of (red, green, blue), 8 bits each, packed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Still {
+    /// Columns.
+    pub width_px: usize,
+    /// Rows.
+    pub height_px: usize,
+    /// `width_px * height_px * 3` samples.
+    pub rgb: Vec<u8>,
+}
+
 /// One plane of samples. Row `y` starts at byte `y * stride_bytes`; only `width` samples of it are the picture's.
 #[derive(Debug, Clone, Copy)]
 pub struct Plane<'a> {
@@ -170,6 +231,31 @@ impl FrameMut for OwnedFrame {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn white_and_red_have_the_standards_samples() {
+        let info = |format, matrix, full_range| PictureInfo { width_px: 2, height_px: 2, format, matrix, full_range, pixel_aspect: (1, 1) };
+        let rounded = |info: PictureInfo, rgb| info.samples_from_rgb(rgb).map(|v| v.round() as i32);
+        let studio = info(PixelFormat::I420, Matrix::Bt601, false);
+        assert_eq!(rounded(studio, [1.0; 3]), [235, 128, 128]);
+        assert_eq!(rounded(studio, [1.0, 0.0, 0.0]), [81, 90, 240]);
+        assert_eq!(rounded(info(PixelFormat::I420Ten, Matrix::Bt709, false), [1.0, 0.0, 0.0]), [250, 409, 960]);
+        assert_eq!(rounded(info(PixelFormat::Nv12, Matrix::Bt709, true), [0.0, 0.0, 0.0]), [0, 128, 128]);
+    }
+
+    #[test]
+    fn samples_and_colours_are_each_others_inverse() {
+        for format in [PixelFormat::I420, PixelFormat::I420Ten] {
+            for matrix in [Matrix::Bt601, Matrix::Bt709, Matrix::Bt2020] {
+                for full_range in [false, true] {
+                    let info = PictureInfo { width_px: 2, height_px: 2, format, matrix, full_range, pixel_aspect: (1, 1) };
+                    let colour = [0.9, 0.2, 0.55];
+                    let back = info.rgb_from_samples(info.samples_from_rgb(colour));
+                    assert!(back.iter().zip(colour).all(|(a, b)| (a - b).abs() < 1e-5), "{info:?}: {back:?}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn odd_sizes_round_chroma_up() {

@@ -6,7 +6,11 @@ pub mod engine;
 pub mod error;
 pub mod frame;
 pub mod network;
+
+pub mod overlay;
 pub mod process;
 pub mod saliency;
+mod simd;
+pub mod stills;
 pub mod tensor_file;
 pub mod video;

@@ -1,7 +1,9 @@
-//! The method: from a plan's terms to a saliency map and a completeness residual for each image.
+//! The method: from a frame to the network's view of it, and from a plan's terms to a saliency map and a completeness residual.
 
 mod explain;
 mod fullgrad;
+pub mod preprocess;
+mod resample;
 mod rescale;
 mod target;
 
