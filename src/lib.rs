@@ -2,8 +2,11 @@
 
 pub mod cli;
 pub mod clock;
+pub mod engine;
 pub mod error;
 pub mod frame;
 pub mod network;
+pub mod process;
 pub mod saliency;
+pub mod tensor_file;
 pub mod video;

@@ -1,7 +1,18 @@
 //! `gradcast bench`: how long a network takes here.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use tch::{Kind, Tensor};
+
+use super::loading::{engine_settings, load_network};
 use super::options::{ComputeOptions, NetworkOptions, TargetOptions};
-use crate::error::{Error, Result};
+use crate::clock::Stopwatch;
+use crate::engine::{Choice, Engine, Precision, Task};
+use crate::error::Result;
+use crate::process;
+use crate::saliency::Target;
 
 /// Measure a network on this machine
 ///
@@ -12,15 +23,12 @@ pub struct Args {
     /// Print one JSON object on standard output [default: text].
     #[arg(long)]
     pub json: bool,
-
     #[allow(missing_docs)]
     #[command(flatten)]
     pub network: NetworkOptions,
-
     #[allow(missing_docs)]
     #[command(flatten)]
     pub target: TargetOptions,
-
     #[allow(missing_docs)]
     #[command(flatten)]
     pub compute: ComputeOptions,
@@ -31,7 +39,65 @@ Examples:
   gradcast bench
   gradcast bench --model resnet50.onnx --batch 1 --precision bf16 --threads 2 --json";
 
+/// Least number of batches that are measured.
+const BATCHES: usize = 10;
+/// Batches go on being measured for so long.
+const AT_LEAST: Duration = Duration::from_secs(3);
+
 /// Measures a network.
-pub fn run(_args: Args) -> Result<()> {
-    Err(Error::runtime("bench is not put together yet"))
+pub fn run(args: Args) -> Result<()> {
+    process::keep_pages();
+    let loaded = load_network(&args.network, None)?;
+    let settings = engine_settings(&args.compute, &args.target, Precision::F32);
+    let batch = args.compute.batch.get();
+    let mut engine = Engine::start(&loaded.network, &settings)?;
+    let mut size: Vec<i64> = loaded.network.input_shape().iter().map(|&size| size as i64).collect();
+    size[0] = batch as i64;
+    tch::manual_seed(0);
+    let input = Tensor::f_randn(size.as_slice(), (Kind::Float, tch::Device::Cpu))?;
+    let forward = median_ms(&mut engine, &input, Task::Infer)? / batch as f64;
+    let fullgrad = median_ms(&mut engine, &input, Task::Explain)? / batch as f64;
+    let threads = settings.thread_count();
+    let precision = settings.precision.name();
+    let peak = process::peak_rss_bytes();
+    if args.json {
+        let result = json!({
+            "forward_ms_per_frame": forward,
+            "fullgrad_ms_per_frame": fullgrad,
+            "peak_rss_bytes": peak,
+            "device": "cpu",
+            "precision": precision,
+            "batch": batch,
+            "threads": threads,
+        });
+        return super::print(&format!("{result}\n"));
+    }
+    super::print(&format!(
+        "{}: {precision} on cpu, batch {batch}, {threads} threads\n\
+         forward   {forward:8.2} ms a frame\n\
+         FullGrad  {fullgrad:8.2} ms a frame ({:.2} x forward)\n\
+         memory    {:8.0} MB at most\n",
+        loaded.model,
+        fullgrad / forward,
+        peak as f64 / 1e6
+    ))
+}
+
+/// Median time of a batch in ms.
+fn median_ms(engine: &mut Engine, input: &Tensor, task: Task) -> Result<f64> {
+    let choice = Arc::new(Choice::Fixed(Target::Argmax));
+    let mut times = Vec::new();
+    let whole = Stopwatch::start();
+    for round in 0.. {
+        let watch = Stopwatch::start();
+        engine.submit(task, input, &[], &choice)?.wait()?;
+        if round >= 3 {
+            times.push(watch.elapsed().as_secs_f64() * 1e3);
+        }
+        if times.len() >= BATCHES && whole.elapsed() >= AT_LEAST {
+            break;
+        }
+    }
+    times.sort_by(f64::total_cmp);
+    Ok(times[times.len() / 2])
 }

@@ -4,6 +4,7 @@ pub mod bench;
 pub mod check;
 pub mod explain;
 pub mod inspect;
+mod loading;
 pub mod options;
 pub mod overlay;
 

@@ -58,6 +58,24 @@ impl Explainer {
         &self.plan
     }
 
+    /// The output of a batch (N, C, H, W) alone; the other tensors are empty.
+    pub fn infer(&self, x: &Tensor) -> Result<Explanation> {
+        let watch = Stopwatch::start();
+        let kind = if self.plan.place().kind == Kind::Double { Kind::Double } else { Kind::Float };
+        let output = self.plan.infer(&self.plan.prepare(x)?)?;
+        let nothing = || Tensor::f_empty([0], (kind, Device::Cpu));
+        Ok(Explanation {
+            logits: output.f_to_kind(kind)?.f_to_device(Device::Cpu)?,
+            target: Vec::new(),
+            value: nothing()?,
+            map: nothing()?,
+            input_term: nothing()?,
+            bias_term_total: nothing()?,
+            residual: nothing()?,
+            timing: Timing { forward: watch.elapsed(), adjoint: Duration::ZERO },
+        })
+    }
+
     /// FullGrad of a batch (N, C, H, W), already normalised. `target` chooses what is explained when the logits are known.
     ///
     /// # Errors

@@ -67,7 +67,7 @@ impl Kernel for Clip {
 
     fn adjoint(&self, saved: &Saved, grad_out: Vec<Option<Gradient>>) -> Result<Vec<Option<Gradient>>> {
         let [Some(grad)] = &grad_out[..] else { return Ok(vec![None]) };
-        let grad_in = grad.tensor.f_hardtanh_backward(&saved.outputs[0], self.low, self.high)?;
+        let grad_in = saved.outputs[0].f_hardtanh_backward(&grad.tensor, self.low, self.high)?;
         Ok(vec![Some(grad_in.into())])
     }
 

@@ -70,7 +70,7 @@ impl Kernel for Relu {
     fn adjoint(&self, saved: &Saved, grad_out: Vec<Option<Gradient>>) -> Result<Vec<Option<Gradient>>> {
         let [Some(grad)] = &grad_out[..] else { return Ok(vec![None]) };
         let grad_in = if self.slope == 0.0 {
-            grad.tensor.f_threshold_backward(&saved.outputs[0], 0.0)?
+            saved.outputs[0].f_threshold_backward(&grad.tensor, 0.0)?
         } else {
             let factor = saved.inputs[0].f_le(0.0)?.f_to_kind(grad.tensor.kind())?.f_mul_scalar(self.slope - 1.0)?.f_add_scalar(1.0)?;
             grad.tensor.f_mul(&factor)?

@@ -1,10 +1,11 @@
 //! From a network to a plan.
 
-use super::fused;
+use super::fused::{self, FusedConv};
 use super::site::{Site, SiteId};
 use super::stage::{Single, Stage};
 use crate::error::{Error, Result};
 use crate::network::op::{Keeps, Place, Spatial};
+use crate::network::ops::Op;
 use crate::network::structure::{Network, Step};
 
 /// A stage, the values it reads and makes, and what may be forgotten after it.
@@ -52,12 +53,13 @@ impl Plan {
             let step = &network.steps[index];
             let inputs = network.input_shapes(step);
             let located = |error: Error| error.at(format!("node {:?}", step.name));
-            if let Some(next) = fused::partner(network, index, place) {
-                let activation = &network.steps[next];
-                let (conv_site, activation_site) = (site(step), site(activation));
-                let stage = fused::stage(&step.op, &activation.op, place, inputs[0], conv_site, activation_site).map_err(located)?;
-                steps.push(compiled(stage, step.inputs.clone(), activation.outputs.clone()));
-                index = next + 1;
+            if let (Op::Conv(conv), true) = (&step.op, fused::fits(place)) {
+                let conv_site = site(step);
+                let next = fused::partner(network, index).map(|next| &network.steps[next]);
+                let activation = next.and_then(|next| Some((fused::bounds(&next.op)?, site(next))));
+                let stage = FusedConv::new(conv, place, inputs[0], conv_site, activation).map_err(located)?;
+                steps.push(compiled(Box::new(stage), step.inputs.clone(), next.unwrap_or(step).outputs.clone()));
+                index += 1 + usize::from(next.is_some());
             } else {
                 let stage = Single { kernel: step.op.rules().kernel(place, &inputs).map_err(located)?, site: site(step) };
                 steps.push(compiled(Box::new(stage), step.inputs.clone(), step.outputs.clone()));

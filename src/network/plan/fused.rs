@@ -1,73 +1,208 @@
-//! A convolution and the activation that alone reads it, as one step. One pass over the gradient makes the activation's mask, both terms
-//! and their reductions.
+//! A convolution, with the activation that alone reads it, as one step: one pass over the gradient makes the activation's mask, both
+//! terms and their reductions. On a processor, channels last.
 
-use tch::Tensor;
+use half::bf16;
+use tch::{Device, Kind, Tensor};
 
-use super::site::{SiteId, TermSink};
+use super::site::{Reduced, SiteId, TermSink};
 use super::stage::Stage;
 use crate::error::Result;
+use crate::network::kernels::{Bounds, Element, ImageTerms, clipped_terms, plain_terms};
+use crate::network::memory;
 use crate::network::op::{Forward, Gradient, Keeps, Kernel, Place, Saved};
-use crate::network::ops::{Clip, ConvKernel, Op};
+use crate::network::ops::{Conv, ConvKernel, Op};
 use crate::network::structure::Network;
 
-/// The step after `index` that is fused with it: the activation that alone reads a convolution, where the place has kernels for it.
-pub fn partner(network: &Network, index: usize, place: Place) -> Option<usize> {
-    let step = &network.steps[index];
-    let next = network.steps.get(index + 1)?;
-    let fits = matches!(step.op, Op::Conv(_)) && matches!(next.op, Op::Clip(_)) && place.channels_last();
-    (fits && next.inputs == step.outputs && network.readers(step.outputs[0]) == 1).then_some(index + 1)
+/// True where a convolution of this network is run by [`FusedConv`] here.
+pub fn fits(place: Place) -> bool {
+    place.device == Device::Cpu && matches!(place.kind, Kind::Float | Kind::BFloat16)
 }
 
-/// The two as one stage; `input` is x's shape.
-pub fn stage(
-    conv: &Op,
-    activation: &Op,
-    place: Place,
-    input: &[usize],
-    conv_site: Option<SiteId>,
-    activation_site: Option<SiteId>,
-) -> Result<Box<dyn Stage>> {
-    match (conv, activation) {
-        (Op::Conv(conv), Op::Clip(clip)) => Ok(Box::new(ConvClip {
-            conv: ConvKernel::new(conv, place, [input[2], input[3]])?,
-            clip: clip.clone(),
-            conv_site,
-            activation_site,
-        })),
-        _ => unreachable!("partner chose them"),
+/// The step after `index` that is fused with it: the activation that alone reads a convolution.
+pub fn partner(network: &Network, index: usize) -> Option<usize> {
+    let step = &network.steps[index];
+    let next = network.steps.get(index + 1)?;
+    let fused = bounds(&next.op).is_some() && next.inputs == step.outputs && network.readers(step.outputs[0]) == 1;
+    fused.then_some(index + 1)
+}
+
+/// The bounds of an activation that clips.
+pub fn bounds(op: &Op) -> Option<Bounds> {
+    match op {
+        Op::Clip(clip) => Some(Bounds { low: clip.low as f32, high: clip.high as f32 }),
+        Op::Relu(relu) if relu.slope == 0.0 => Some(Bounds { low: 0.0, high: f32::INFINITY }),
+        _ => None,
     }
 }
 
-struct ConvClip {
+/// A convolution and, where there is one, its clipping activation.
+pub struct FusedConv {
     conv: ConvKernel,
-    clip: Clip,
-    conv_site: Option<SiteId>,
-    activation_site: Option<SiteId>,
+    /// The convolution's bias, (O,); zeros where it has none.
+    bias: Vec<f32>,
+    site: Option<SiteId>,
+    activation: Option<(Bounds, Option<SiteId>)>,
 }
 
-impl Stage for ConvClip {
+impl FusedConv {
+    /// `input` is x's shape.
+    pub fn new(
+        conv: &Conv,
+        place: Place,
+        input: &[usize],
+        site: Option<SiteId>,
+        activation: Option<(Bounds, Option<SiteId>)>,
+    ) -> Result<Self> {
+        let kernel = ConvKernel::new(conv, place, [input[2], input[3]])?;
+        let bias = match kernel.bias_vector() {
+            // Through the place's precision, since that is what the forward pass adds.
+            Some(bias) => Vec::try_from(bias.f_to_kind(Kind::Float)?)?,
+            None => vec![0.0; conv.channels()],
+        };
+        Ok(FusedConv { conv: kernel, bias, site, activation })
+    }
+
+    /// Terms of this step by one pass over grad (N, C, h, w), which becomes the gradient of the convolution's output.
+    fn reduce<E: Element>(&self, grad: &mut Tensor, y: Option<&Tensor>, terms: &mut dyn TermSink) -> Result<()> {
+        let size: Vec<usize> = grad.size().iter().map(|&size| size as usize).collect();
+        let [batch, channels, rows, columns] = size[..] else { unreachable!("a convolution's output has four axes") };
+        let pixels = rows * columns;
+        let reduced = || Reduced {
+            size: (rows, columns),
+            channels,
+            sums: Vec::with_capacity(batch),
+            maps: vec![0.0; batch * pixels],
+            smallest: Vec::with_capacity(batch),
+            largest: Vec::with_capacity(batch),
+        };
+        let (mut affine, mut clip) = (reduced(), reduced());
+        // SAFETY: both tensors are channels last without gaps (checked by the caller), of the storage type E, and stay alive; grad's
+        // memory belongs to this gradient alone.
+        let (grad, y) = unsafe { (elements_mut::<E>(grad), y.map(|y| elements::<E>(y))) };
+        for image in 0..batch {
+            let (range, map) = (image * pixels * channels..(image + 1) * pixels * channels, image * pixels..(image + 1) * pixels);
+            match (self.activation, y) {
+                (Some((bounds, _)), Some(y)) => {
+                    let (a, c) = clipped_terms(
+                        &mut grad[range.clone()],
+                        &y[range],
+                        &self.bias,
+                        bounds,
+                        &mut affine.maps[map.clone()],
+                        &mut clip.maps[map],
+                    );
+                    push(&mut affine, a);
+                    push(&mut clip, c);
+                }
+                _ => {
+                    let image = plain_terms(&grad[range], &self.bias, &mut affine.maps[map]);
+                    push(&mut affine, image);
+                }
+            }
+        }
+        if let Some((_, Some(site))) = self.activation {
+            terms.reduced(site, clip)?;
+        }
+        if let Some(site) = self.site {
+            terms.reduced(site, affine)?;
+        }
+        Ok(())
+    }
+}
+
+fn push(reduced: &mut Reduced, image: ImageTerms) {
+    reduced.sums.push(image.sum);
+    reduced.smallest.push(image.smallest);
+    reduced.largest.push(image.largest);
+}
+
+/// # Safety
+/// The tensor lies on the processor without gaps and holds elements of E.
+unsafe fn elements<E: Element>(tensor: &Tensor) -> &[E] {
+    unsafe { std::slice::from_raw_parts(tensor.data_ptr() as *const E, tensor.numel()) }
+}
+
+/// # Safety
+/// As [`elements`]; nobody else reads or writes the memory meanwhile.
+unsafe fn elements_mut<E: Element>(tensor: &mut Tensor) -> &mut [E] {
+    unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr() as *mut E, tensor.numel()) }
+}
+
+impl Stage for FusedConv {
     fn forward(&self, inputs: &[&Tensor]) -> Result<Forward> {
         let mut y = self.conv.run(inputs[0])?;
-        let _ = y.f_clamp_(self.clip.low, self.clip.high)?;
-        Ok(y.into())
+        if let Some((bounds, _)) = self.activation {
+            let _ = y.f_clamp_(f64::from(bounds.low), f64::from(bounds.high))?;
+        }
+        Ok(if memory::is_channels_last(&y) { y } else { memory::channels_last(&y)? }.into())
     }
 
     fn keeps(&self) -> Keeps {
-        Keeps { inputs: false, outputs: true }
+        Keeps { inputs: false, outputs: self.activation.is_some() }
     }
 
-    fn backward(&self, saved: &Saved, grad_out: Vec<Option<Gradient>>, terms: &mut dyn TermSink) -> Result<Vec<Option<Gradient>>> {
-        if let (Some(site), Some(Some(grad))) = (self.activation_site, grad_out.first())
-            && let Some(bias) = self.clip.bias(saved)?
-        {
-            terms.dense(site, &grad.tensor, &bias)?;
+    fn backward(&self, saved: &Saved, mut grad_out: Vec<Option<Gradient>>, terms: &mut dyn TermSink) -> Result<Vec<Option<Gradient>>> {
+        let Some(Some(grad)) = grad_out.pop() else { return Ok(vec![None]) };
+        let y = saved.outputs.first();
+        let mut grad = owned(grad, y.is_some())?;
+        if !terms.takes_reduced() {
+            self.dense(&grad, y, terms)?;
         }
-        let grad = self.clip.adjoint(saved, grad_out)?;
-        if let (Some(site), Some(Some(grad))) = (self.conv_site, grad.first())
-            && let Some(bias) = Kernel::bias(&self.conv, saved)?
-        {
-            terms.dense(site, &grad.tensor, &bias)?;
+        let mut none = Ignored;
+        let terms = if terms.takes_reduced() { terms } else { &mut none };
+        match grad.kind() {
+            Kind::BFloat16 => self.reduce::<bf16>(&mut grad, y, terms)?,
+            _ => self.reduce::<f32>(&mut grad, y, terms)?,
         }
-        self.conv.adjoint(saved, grad)
+        Ok(vec![Some(self.conv.run_adjoint(&grad)?.into())])
+    }
+}
+
+impl FusedConv {
+    /// The terms themselves, for a sink that wants more than their reductions.
+    fn dense(&self, grad: &Tensor, y: Option<&Tensor>, terms: &mut dyn TermSink) -> Result<()> {
+        let mut passed = grad.shallow_clone();
+        if let (Some((bounds, site)), Some(y)) = (self.activation, y) {
+            let inside = y.f_gt(f64::from(bounds.low))?.f_logical_and(&y.f_lt(f64::from(bounds.high))?)?;
+            if let Some(site) = site {
+                let outside = y.f_masked_fill(&inside, 0.0)?;
+                terms.dense(site, grad, &outside)?;
+            }
+            passed = grad.f_mul(&inside.f_to_kind(grad.kind())?)?;
+        }
+        match (self.site, self.conv.bias_vector()) {
+            (Some(site), Some(bias)) => terms.dense(site, &passed, &bias.f_view([1, -1, 1, 1])?),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The gradient channels last without gaps, and, where it is written, in memory of its own.
+fn owned(grad: Gradient, written: bool) -> Result<Tensor> {
+    if !memory::is_channels_last(&grad.tensor) {
+        return memory::channels_last(&grad.tensor);
+    }
+    if grad.shared && written {
+        let mut copy = grad.tensor.f_empty_like()?;
+        copy.f_copy_(&grad.tensor)?;
+        return Ok(copy);
+    }
+    Ok(grad.tensor)
+}
+
+/// Takes reductions that nobody wants, where the pass runs only for its mask.
+struct Ignored;
+
+impl TermSink for Ignored {
+    fn takes_reduced(&self) -> bool {
+        true
+    }
+
+    fn dense(&mut self, _site: SiteId, _grad: &Tensor, _bias: &Tensor) -> Result<()> {
+        Ok(())
+    }
+
+    fn reduced(&mut self, _site: SiteId, _terms: Reduced) -> Result<()> {
+        Ok(())
     }
 }

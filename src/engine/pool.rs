@@ -1,0 +1,122 @@
+//! The worker pool. A batch is cut into one part a worker; each part runs through the network in small steps that fit the caches.
+
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use tch::Tensor;
+
+use super::choice::Choice;
+use super::settings::Settings;
+use super::ticket::Ticket;
+use crate::error::{Error, Result};
+use crate::network::plan::Plan;
+use crate::network::structure::Network;
+use crate::saliency::{Explainer, Explanation};
+
+struct Job {
+    task: Task,
+    sequence: u64,
+    /// (n, C, H, W).
+    input: Tensor,
+    times: Vec<Duration>,
+    choice: Arc<Choice>,
+    reply: Sender<Result<Explanation>>,
+}
+
+/// What is done with a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Task {
+    /// The whole explanation.
+    Explain,
+    /// The output alone: every other tensor of the result is empty.
+    Infer,
+}
+
+/// A pool of workers that explain batches.
+pub struct Engine {
+    jobs: Option<Sender<Job>>,
+    workers: Vec<JoinHandle<()>>,
+    next_part: u64,
+}
+
+impl Engine {
+    /// Compiles a plan for each worker and starts them.
+    ///
+    /// # Errors
+    /// Kind::Runtime from libtorch or where a thread cannot be started.
+    pub fn start(network: &Network, settings: &Settings) -> Result<Self> {
+        tch::set_num_threads(settings.threads_each() as i32);
+        let count = settings.worker_count();
+        let (jobs, queue) = bounded::<Job>(2 * count);
+        let mut workers = Vec::with_capacity(count);
+        for index in 0..count {
+            let explainer = Explainer::new(Plan::new(network, settings.place())?, settings.rescale);
+            let (queue, threads) = (queue.clone(), settings.threads_each() as i32);
+            let worker = thread::Builder::new().name(format!("engine-{index}")).spawn(move || {
+                tch::set_num_threads(threads);
+                work(&explainer, &queue);
+            });
+            workers.push(worker.map_err(|error| Error::runtime("cannot start a worker thread").with_source(error))?);
+        }
+        Ok(Engine { jobs: Some(jobs), workers, next_part: 0 })
+    }
+
+    /// Hands a batch (N, C, H, W), already normalised, to the workers; blocks while they are busy with the ones before.
+    /// `times` are the frames' media times, N of them, for [`Choice::Hold`].
+    pub fn submit(&mut self, task: Task, input: &Tensor, times: &[Duration], choice: &Arc<Choice>) -> Result<Ticket> {
+        let count = input.size()[0];
+        let parts = (self.workers.len() as i64).min(count);
+        let mut tickets = Vec::with_capacity(parts as usize);
+        let mut first = 0;
+        for part in 0..parts {
+            let length = count / parts + i64::from(part < count % parts);
+            let (reply, result) = bounded(1);
+            let range = first as usize..(first + length) as usize;
+            let choice = match &**choice {
+                Choice::Fixed(crate::saliency::Target::Each(targets)) => {
+                    Arc::new(Choice::Fixed(crate::saliency::Target::Each(targets[range.clone()].to_vec())))
+                }
+                _ => choice.clone(),
+            };
+            let job = Job {
+                task,
+                sequence: self.next_part,
+                input: input.f_narrow(0, first, length)?,
+                times: times.get(range).unwrap_or_default().to_vec(),
+                choice,
+                reply,
+            };
+            self.next_part += 1;
+            first += length;
+            let jobs = self.jobs.as_ref().expect("the queue is open until the engine is dropped");
+            jobs.send(job).map_err(|_| Error::runtime("the workers have ended"))?;
+            tickets.push(result);
+        }
+        Ok(Ticket { parts: tickets })
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.jobs = None;
+        for worker in self.workers.drain(..) {
+            let _ = worker.join();
+        }
+    }
+}
+
+fn work(explainer: &Explainer, queue: &Receiver<Job>) {
+    for job in queue {
+        let result = match job.task {
+            Task::Infer => explainer.infer(&job.input),
+            Task::Explain => explainer.explain(&job.input, &mut |logits| job.choice.choose(job.sequence, logits, &job.times)),
+        };
+        if result.is_err() {
+            job.choice.skip(job.sequence);
+        }
+        // Nobody waits where the ticket was dropped.
+        let _ = job.reply.send(result);
+    }
+}

@@ -1,0 +1,75 @@
+//! What the user sets, and what it means on this machine.
+
+use std::num::NonZeroUsize;
+use std::thread;
+
+use tch::{Device, Kind};
+
+use crate::network::op::Place;
+use crate::saliency::Rescale;
+
+/// Type of the numbers that activations and gradients are computed with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Precision {
+    /// 32 bits.
+    F32,
+    /// 16 bits with the exponent of f32.
+    Bf16,
+    /// 64 bits.
+    F64,
+}
+
+impl Precision {
+    /// As libtorch names it.
+    pub fn kind(self) -> Kind {
+        match self {
+            Precision::F32 => Kind::Float,
+            Precision::Bf16 => Kind::BFloat16,
+            Precision::F64 => Kind::Double,
+        }
+    }
+
+    /// "f32", "bf16" or "f64".
+    pub fn name(self) -> &'static str {
+        match self {
+            Precision::F32 => "f32",
+            Precision::Bf16 => "bf16",
+            Precision::F64 => "f64",
+        }
+    }
+}
+
+/// How the engine computes.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Type of the numbers.
+    pub precision: Precision,
+    /// Workers side by side; `None` for one a thread.
+    pub workers: Option<NonZeroUsize>,
+    /// Threads in all; `None` for one a processor core.
+    pub threads: Option<NonZeroUsize>,
+    /// See [`Rescale`].
+    pub rescale: Rescale,
+}
+
+impl Settings {
+    /// Device and kind.
+    pub fn place(&self) -> Place {
+        Place { device: Device::Cpu, kind: self.precision.kind() }
+    }
+
+    /// Threads in all.
+    pub fn thread_count(&self) -> usize {
+        self.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get)
+    }
+
+    /// Workers: on a processor one a thread, so that no step of a network waits for the slowest thread.
+    pub fn worker_count(&self) -> usize {
+        self.workers.map_or(self.thread_count(), NonZeroUsize::get)
+    }
+
+    /// Threads that libtorch uses inside one worker.
+    pub fn threads_each(&self) -> usize {
+        (self.thread_count() / self.worker_count()).max(1)
+    }
+}

@@ -1,0 +1,48 @@
+//! A batch that the workers have: its explanation, when it is done.
+
+use crossbeam_channel::Receiver;
+use tch::Tensor;
+
+use crate::error::{Error, Result};
+use crate::saliency::{Explanation, Timing};
+
+/// Stands for a submitted batch. Dropping it leaves the work to be thrown away.
+#[derive(Debug)]
+pub struct Ticket {
+    pub(super) parts: Vec<Receiver<Result<Explanation>>>,
+}
+
+impl Ticket {
+    /// Waits for the batch's explanation; images in the order in which they were submitted.
+    ///
+    /// # Errors
+    /// The first part's that failed.
+    pub fn wait(self) -> Result<Explanation> {
+        let lost = || Error::runtime("a worker ended before it gave its result");
+        let parts: Vec<Explanation> =
+            self.parts.into_iter().map(|part| part.recv().map_err(|_| lost())?).collect::<Result<_>>()?;
+        join(parts)
+    }
+}
+
+fn join(mut parts: Vec<Explanation>) -> Result<Explanation> {
+    if parts.len() == 1 {
+        return Ok(parts.remove(0));
+    }
+    let cat = |part: fn(&Explanation) -> &Tensor| -> Result<Tensor> {
+        Ok(Tensor::f_cat(&parts.iter().map(part).collect::<Vec<_>>(), 0)?)
+    };
+    Ok(Explanation {
+        logits: cat(|e| &e.logits)?,
+        target: parts.iter().flat_map(|e| e.target.iter().copied()).collect(),
+        value: cat(|e| &e.value)?,
+        map: cat(|e| &e.map)?,
+        input_term: cat(|e| &e.input_term)?,
+        bias_term_total: cat(|e| &e.bias_term_total)?,
+        residual: cat(|e| &e.residual)?,
+        timing: Timing {
+            forward: parts.iter().map(|e| e.timing.forward).sum(),
+            adjoint: parts.iter().map(|e| e.timing.adjoint).sum(),
+        },
+    })
+}
