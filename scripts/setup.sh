@@ -44,9 +44,9 @@ else
     for tool in c++ pkg-config ffmpeg; do
         command -v "$tool" >/dev/null || fail "needs $tool, and this is no Debian or Ubuntu; install it and run again"
     done
-    pkg-config --exists 'gstreamer-app-1.0 >= 1.22' 'gstreamer-video-1.0 >= 1.22' \
-        || fail "needs GStreamer 1.22 or newer with its development files (app, video) and the base, good, bad, ugly and libav plugins, and this is no Debian or Ubuntu; install them and run again"
 fi
+pkg-config --exists 'gstreamer-app-1.0 >= 1.22' 'gstreamer-video-1.0 >= 1.22' \
+    || fail "needs GStreamer 1.22 or newer with its development files (app, video) and the base, good, bad, ugly and libav plugins; there is $(pkg-config --modversion gstreamer-app-1.0 2>/dev/null || echo none); install a newer one (Debian 12 and Ubuntu 24.04 have it) and run again"
 
 scripts/libtorch.sh
 

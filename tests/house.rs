@@ -17,7 +17,7 @@ const FLOORS: [(&str, &[&str]); 9] = [
 ];
 
 /// What every module may use. The ground knows only itself.
-const GROUND: [&str; 4] = ["frame", "clock", "error", "telemetry"];
+const GROUND: [&str; 6] = ["frame", "clock", "error", "telemetry", "process", "tensor_file"];
 
 /// Names that may stand only in these places (beginnings of paths below src).
 const KEPT_IN: [(&[&str], &[&str]); 6] = [

@@ -9,10 +9,11 @@
 //! [input]
 //! size = [224, 224]                      # width, height in pixels; left out where the network fixes it
 //! colour = "rgb"                         # rgb, bgr or grey
-//! scale = 255.0                          # a sample v of 0..=255 becomes (v / scale - mean) / std
+//! scale = 1.0                            # white's value: a sample v of 0..=1 becomes (v * scale - mean) / std
 //! mean = [0.485, 0.456, 0.406]           # one number, or one a channel in the network's order
 //! std = [0.229, 0.224, 0.225]
 //! fit = "stretch"                        # stretch, crop or pad
+//! pad = 0.5                              # grey of the borders of fit = "pad", 0..=1
 //!
 //! [output]
 //! name = "logits"                        # left out where there is only one
@@ -51,7 +52,7 @@ pub struct Manifest {
     pub output: Output,
 }
 
-/// How a picture becomes the input: a sample v of 0..=255 becomes (v / scale - mean) / std.
+/// How a picture becomes the input: a sample v of 0..=1 becomes (v * scale - mean) / std.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Input {
@@ -60,8 +61,8 @@ pub struct Input {
     pub size: Option<[usize; 2]>,
     /// Order of the channels.
     pub colour: Colour,
-    /// What a sample is divided by first.
-    #[serde(default = "full_scale")]
+    /// White's value before mean and std: 1, or 255 for networks that want bytes.
+    #[serde(default = "one")]
     pub scale: f64,
     /// One number, or one a channel in the network's order.
     pub mean: Vec<f64>,
@@ -70,6 +71,9 @@ pub struct Input {
     /// How a picture of another shape fits.
     #[serde(default)]
     pub fit: Fit,
+    /// Grey value of the borders of [`Fit::Pad`], 0..=1, normalised like a sample.
+    #[serde(default = "half")]
+    pub pad: f64,
 }
 
 /// What the output means.
@@ -120,8 +124,12 @@ pub enum Fit {
     Pad,
 }
 
-fn full_scale() -> f64 {
-    255.0
+fn one() -> f64 {
+    1.0
+}
+
+fn half() -> f64 {
+    0.5
 }
 
 impl Manifest {
@@ -174,7 +182,10 @@ impl Manifest {
             }
         }
         if !(input.scale.is_finite() && input.scale > 0.0) {
-            return Err(Error::config(format!("input.scale = {} cannot be; give a number above 0", input.scale)));
+            return Err(Error::config(format!("input.scale = {} cannot be; give white's value, 1 or 255", input.scale)));
+        }
+        if !(0.0..=1.0).contains(&input.pad) {
+            return Err(Error::config(format!("input.pad = {} cannot be; give a grey from 0 to 1", input.pad)));
         }
         if let Some(size) = input.size.filter(|size| size.iter().any(|side| !(1..=8192).contains(side))) {
             return Err(Error::config(format!("input.size = {size:?} cannot be; give width and height from 1 to 8192 pixels")));
@@ -252,7 +263,7 @@ source = "made for a test"
 [input]
 size = [320, 240]
 colour = "bgr"
-scale = 1.0
+scale = 255.0
 mean = [1.0, 2.0, 3.0]
 std = [4.0]
 fit = "crop"
@@ -273,7 +284,7 @@ target = "hold:2"
     fn what_may_be_left_out() {
         let manifest =
             Manifest::parse("file = 'n.onnx'\n[input]\ncolour = 'grey'\nmean = [0]\nstd = [1]").expect("the least that a manifest has");
-        let input = Input { size: None, colour: Colour::Grey, scale: 255.0, mean: vec![0.0], std: vec![1.0], fit: Fit::Stretch };
+        let input = Input { size: None, colour: Colour::Grey, scale: 1.0, mean: vec![0.0], std: vec![1.0], fit: Fit::Stretch, pad: 0.5 };
         assert_eq!(manifest.input, input);
         assert_eq!(manifest.output, Output::default());
     }
@@ -286,7 +297,8 @@ target = "hold:2"
             ("colour = \"bgr\"", "", "missing field `colour`"),
             ("mean = [1.0, 2.0, 3.0]", "mean = [1.0, 2.0]", "input.mean has 2 numbers"),
             ("std = [4.0]", "std = [0.0]", "input.std = [0.0]"),
-            ("scale = 1.0", "scale = -1.0", "input.scale = -1"),
+            ("scale = 255.0", "scale = -1.0", "input.scale = -1"),
+            ("fit = \"crop\"", "pad = 2.0", "input.pad = 2"),
             ("size = [320, 240]", "size = [0, 240]", "input.size = [0, 240]"),
             ("ba7816bf", "xx7816bf", "sha256"),
             ("[output]", "[output", "line 15"),

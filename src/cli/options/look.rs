@@ -18,7 +18,7 @@ pub struct LookOptions {
     pub opacity: f32,
 
     /// Saliency, from 0 to 1 of the range shown, below which the picture is left alone.
-    #[arg(long, value_name = "0..1", default_value = "0.2", value_parser = parse_share)]
+    #[arg(long, value_name = "0..1", default_value = "0.15", value_parser = parse_share)]
     pub floor: f32,
 
     /// What is shown.

@@ -17,7 +17,7 @@ pub struct NetworkOptions {
     #[arg(long, value_name = "NAME|FILE", default_value = DEFAULT_NETWORK)]
     pub model: String,
 
-    /// Mean of each channel, one number or one a channel as R,G,B, in units where samples run from 0 to 1 [default: the manifest's].
+    /// Mean of each channel, one number or one a channel as R,G,B, in units where white is 1, or the manifest's scale [default: the manifest's].
     #[arg(long, value_name = "R,G,B", allow_hyphen_values = true)]
     pub mean: Option<PerChannel>,
 
