@@ -118,9 +118,10 @@ mod tests {
 
     #[test]
     fn exit_codes_are_the_contract() {
-        let codes: Vec<u8> = [Kind::Runtime, Kind::Usage, Kind::Data, Kind::NoInput, Kind::Config, Kind::Interrupted(2), Kind::Interrupted(15)]
-            .map(|kind| Error::new(kind, "x").exit_code())
-            .into();
+        let codes: Vec<u8> =
+            [Kind::Runtime, Kind::Usage, Kind::Data, Kind::NoInput, Kind::Config, Kind::Interrupted(2), Kind::Interrupted(15)]
+                .map(|kind| Error::new(kind, "x").exit_code())
+                .into();
         assert_eq!(codes, [1, 2, 65, 66, 78, 130, 143]);
     }
 }
