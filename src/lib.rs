@@ -6,7 +6,6 @@ pub mod engine;
 pub mod error;
 pub mod frame;
 pub mod network;
-
 pub mod overlay;
 pub mod process;
 pub mod saliency;

@@ -189,7 +189,7 @@ impl Loader<'_> {
             .inputs
             .iter()
             .map(|input| match input.and_then(|id| self.items.get(&id)) {
-                Some(Item::Constant(constant)) => Known::from_constant(constant),
+                Some(Item::Constant(constant)) => Known::of(constant),
                 Some(Item::Known(known)) => Some(known.clone()),
                 _ => None,
             })
@@ -199,15 +199,15 @@ impl Loader<'_> {
             .iter()
             .map(|input| match input.and_then(|id| self.items.get(&id)) {
                 Some(Item::Activation(value)) => {
-                    let sizes = self.network.values[*value].shape[1..].iter().map(|&size| Dim::fixed(size as i64));
-                    Some(std::iter::once(Dim::batch()).chain(sizes).collect())
+                    let sizes = self.network.values[*value].shape[1..].iter().map(|&size| Dim::of(size as i64));
+                    Some(std::iter::once(Dim::BATCH).chain(sizes).collect())
                 }
                 _ => None,
             })
             .collect();
         let known: Vec<Option<&Known>> = constants.iter().map(Option::as_ref).collect();
         let input_shapes: Vec<Option<&[Dim]>> = shapes.iter().map(Option::as_deref).collect();
-        let folded = shape_arithmetic::fold(node, &known, &input_shapes, self.graph.opset).map_err(|error| error.to_string())?;
+        let folded = shape_arithmetic::fold(node, &known, &input_shapes).map_err(|error| error.to_string())?;
         let Some(results) = folded else { return Ok(false) };
         for (output, known) in node.outputs.iter().zip(results) {
             if let Some(output) = output {

@@ -1,0 +1,88 @@
+//! Pipelines from their texts, and what to install when an element is missing.
+
+use gst::prelude::*;
+
+use crate::error::{Error, Result};
+
+/// The Debian package that has an element of GStreamer, as far as the elements that this program names go.
+pub fn debian_package(element: &str) -> &'static str {
+    match element {
+        "x264enc" => "gstreamer1.0-plugins-ugly",
+        "x265enc" | "av1enc" | "openh264enc" | "nvh264enc" | "vah264enc" | "h264parse" | "h265parse" | "av1parse" | "vp9parse"
+        | "voaacenc" => "gstreamer1.0-plugins-bad",
+        "uridecodebin" | "videoconvertscale" | "appsrc" | "appsink" | "audioconvert" | "audioresample" | "opusenc" | "vorbisenc" => {
+            "gstreamer1.0-plugins-base"
+        }
+        "capsfilter" | "queue" | "filesink" => "libgstreamer1.0-0",
+        name if name.starts_with("avenc_") || name.starts_with("avdec_") => "gstreamer1.0-libav",
+        _ => "gstreamer1.0-plugins-good",
+    }
+}
+
+/// The package that most likely has what a missing-plugin message asks for: `detail` is its caps.
+pub(super) fn package_for_caps(detail: &str) -> &'static str {
+    let media = detail.split(',').next().unwrap_or(detail);
+    match media {
+        "video/x-vp8" | "video/x-vp9" | "video/quicktime" | "video/x-matroska" | "video/webm" | "image/jpeg" => "gstreamer1.0-plugins-good",
+        "video/mpegts" | "video/x-av1" => "gstreamer1.0-plugins-bad",
+        _ => "gstreamer1.0-libav",
+    }
+}
+
+/// Refuses an element that is not installed, naming the package.
+pub(super) fn require(element: &str) -> Result<()> {
+    if gst::ElementFactory::find(element).is_some() {
+        return Ok(());
+    }
+    Err(Error::runtime(format!("GStreamer has no {element}: install {} (or what your system calls it)", debian_package(element))))
+}
+
+/// The text without its head comment, with `{name}` replaced.
+fn fill(text: &str, values: &[(&str, &str)]) -> String {
+    let mut body: String = text.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>().join(" ");
+    for (name, value) in values {
+        body = body.replace(&format!("{{{name}}}"), value);
+    }
+    body
+}
+
+fn refused(error: &gst::glib::Error, context: &gst::ParseContext, body: &str) -> Error {
+    match context.missing_elements().first() {
+        Some(name) => Error::runtime(format!("GStreamer has no {name}: install {} (or what your system calls it)", debian_package(name))),
+        None => Error::runtime(format!("GStreamer does not take the pipeline `{}`: {error}", body.trim())),
+    }
+}
+
+/// A pipeline from its text.
+pub(super) fn pipeline(text: &str, values: &[(&str, &str)]) -> Result<gst::Pipeline> {
+    let body = fill(text, values);
+    let mut context = gst::ParseContext::new();
+    let element = gst::parse::launch_full(&body, Some(&mut context), gst::ParseFlags::FATAL_ERRORS)
+        .map_err(|error| refused(&error, &context, &body))?;
+    match element.downcast::<gst::Pipeline>() {
+        Ok(pipeline) => Ok(pipeline),
+        // A text with a single element comes bare.
+        Err(element) => {
+            let pipeline = gst::Pipeline::new();
+            pipeline.add(&element).map_err(|error| Error::runtime(error.to_string()))?;
+            Ok(pipeline)
+        }
+    }
+}
+
+/// A bin from its text, with ghost pads for the pads that it leaves open.
+pub(super) fn branch(text: &str, values: &[(&str, &str)]) -> Result<gst::Bin> {
+    let body = fill(text, values);
+    let mut context = gst::ParseContext::new();
+    gst::parse::bin_from_description_full(&body, true, Some(&mut context), gst::ParseFlags::FATAL_ERRORS)
+        .map_err(|error| refused(&error, &context, &body))
+        .and_then(|element| element.downcast::<gst::Bin>().map_err(|_| Error::runtime("GStreamer made no bin of a pipeline's branch")))
+}
+
+/// An element that a text of ours names.
+pub(super) fn named<T: IsA<gst::Element>>(bin: &impl IsA<gst::Bin>, name: &str) -> T {
+    bin.by_name(name)
+        .unwrap_or_else(|| panic!("the pipeline text names no element {name}"))
+        .downcast::<T>()
+        .unwrap_or_else(|_| panic!("element {name} of the pipeline text has another type"))
+}

@@ -1,0 +1,550 @@
+//! A recorded video in: decoded frames with their times.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use gst::prelude::*;
+use gst_video::{VideoFrame, VideoInfo};
+
+use super::audio::{self, AudioInfo, AudioMode, AudioTrack, Bound, running_time_ns};
+use super::caps::{nearest_format, picture_info, shape};
+use super::decoded::DecodedFrame;
+use super::launch::{branch, named, pipeline};
+use super::losses::{DecoderCount, Losses};
+use super::watch::{Fault, Running, STALL};
+use crate::error::{Error, Result};
+use crate::frame::{PictureInfo, PixelFormat};
+
+/// After an error that did not end the stream: how long to wait for frames that still come.
+const AFTER_FAULT: Duration = Duration::from_secs(3);
+/// How long one wait for a frame lasts before the watch is asked.
+const POLL: Duration = Duration::from_millis(200);
+
+/// What to read and how.
+#[derive(Debug, Clone)]
+pub struct SourceSettings {
+    /// A path, or a URI that GStreamer reads.
+    pub input: String,
+    /// Where to begin, from the start of the file.
+    pub start: Option<Duration>,
+    /// How much to read from there.
+    pub duration: Option<Duration>,
+    /// The layouts that frames may come in. Video in another one is converted to the nearest of them.
+    pub formats: Vec<PixelFormat>,
+    /// What becomes of the audio. The first audio stream is taken.
+    pub audio: AudioMode,
+}
+
+/// What is known once the first frame is decoded.
+#[derive(Debug, Clone)]
+pub struct SourceInfo {
+    /// Of every frame.
+    pub picture: PictureInfo,
+    /// Of what will be read, where the file tells.
+    pub duration: Option<Duration>,
+    /// Frames that will come, where duration and rate are known. For a progress bar, not for more.
+    pub frames_hint: Option<u64>,
+    /// Frames a second as a fraction, where the file claims a constant rate or an average. Times never come from it.
+    pub frame_rate: Option<(u32, u32)>,
+    /// The audio stream that is passed on.
+    pub audio: Option<AudioInfo>,
+    /// A short name: `h264`, `hevc`, `vp9`, `av1`.
+    pub video_codec: String,
+    pub(super) video: VideoInfo,
+}
+
+/// A file or URI being decoded. GStreamer's threads run a few frames ahead.
+pub struct Source {
+    running: Arc<Running>,
+    frames: gst_app::AppSink,
+    bound: Option<Arc<Bound>>,
+    audio: Option<AudioTrack>,
+    info: SourceInfo,
+    count: Arc<DecoderCount>,
+    /// Frames are not wanted any more; what still comes is thrown away, so that audio goes on.
+    spill: Arc<AtomicBool>,
+    name: String,
+    first_ns: i64,
+    window_ns: (Option<i64>, Option<i64>),
+    ahead: Option<Timed>,
+    last_ns: Option<i64>,
+    last_duration: Duration,
+    known: Option<(gst::Caps, VideoInfo)>,
+    end: bool,
+    decoded_all: bool,
+}
+
+struct Timed {
+    sample: gst::Sample,
+    pts_ns: i64,
+}
+
+/// What the pads of the demuxer and decoder brought while opening.
+#[derive(Default)]
+struct Linked {
+    frames: Option<gst_app::AppSink>,
+    audio: Option<AudioTrack>,
+    video_codec: Option<String>,
+    error: Option<Error>,
+}
+
+impl Source {
+    /// Opens the input and decodes its first frame.
+    ///
+    /// # Errors
+    /// [`Kind::NoInput`](crate::error::Kind::NoInput) where there is none, [`Kind::Data`](crate::error::Kind::Data) where it has no video
+    /// or none that can be decoded, [`Kind::Usage`](crate::error::Kind::Usage) where it is over before `start`,
+    /// [`Kind::Runtime`](crate::error::Kind::Runtime) where GStreamer lacks a plugin (the message names a package).
+    pub fn open(settings: &SourceSettings) -> Result<Source> {
+        super::init()?;
+        let uri = uri_of(&settings.input)?;
+        let running = Arc::new(Running::new(pipeline(include_str!("../../pipelines/file_source.gst"), &[])?));
+        let input: gst::Element = named(&running.pipeline, "input");
+        input.set_property("uri", uri.as_str());
+        let linked = Arc::new(Mutex::new(Linked::default()));
+        let count = Arc::new(DecoderCount::default());
+        choose_streams(&input, settings.audio, &linked);
+        count_decoder(&input, &count);
+        link_streams(&input, &running, settings, &linked);
+
+        let opened = Opening { running, linked, name: settings.input.clone() }.preroll()?;
+        opened.into_source(settings, count)
+    }
+
+    /// What is known of the input.
+    pub fn info(&self) -> &SourceInfo {
+        &self.info
+    }
+
+    /// The audio, once; for [`Sink::create`](super::Sink::create).
+    pub fn take_audio(&mut self) -> Option<AudioTrack> {
+        self.audio.take()
+    }
+
+    /// What a broken bitstream has cost so far.
+    pub fn losses(&self) -> Losses {
+        let (frames, corrupted) = self.count.losses(self.decoded_all);
+        let state = self.running.watch.lock();
+        Losses { frames, corrupted, complaints: state.complaints, last_message: state.last_complaint.clone() }
+    }
+
+    /// The next frame, in order, when it is there. `None` at the end.
+    ///
+    /// # Errors
+    /// [`Kind::Runtime`](crate::error::Kind::Runtime) where nothing comes for a minute. A fault of the input after its first frame is no
+    /// error: frames go on as far as they come, and [`Source::losses`] tells.
+    pub fn next_frame(&mut self) -> Result<Option<DecodedFrame>> {
+        let Some(current) = self.ahead.take().map_or_else(|| self.pull(), |timed| Ok(Some(timed)))? else { return Ok(None) };
+        self.ahead = self.pull()?;
+        let info = self.video_info(&current.sample)?;
+        let buffer = current.sample.buffer_owned().expect("pull gives samples with a buffer");
+        // The time until the next frame is what a viewer sees; a decoder's own figure may stem from the order of decoding.
+        let duration = match &self.ahead {
+            Some(next) => Duration::from_nanos((next.pts_ns - current.pts_ns) as u64),
+            None => buffer.duration().map(Duration::from).filter(|duration| !duration.is_zero()).unwrap_or(self.last_duration),
+        };
+        self.last_duration = duration;
+        let picture = self.info.picture;
+        let frame = VideoFrame::from_buffer_readable(buffer, &info).map_err(|_| Error::runtime("a decoded frame cannot be read"))?;
+        let pts = Duration::from_nanos((current.pts_ns - self.first_ns).max(0) as u64);
+        Ok(Some(DecodedFrame::new(pts, duration, picture, frame)))
+    }
+
+    /// The next sample inside the window, with a time that is later than the one before.
+    fn pull(&mut self) -> Result<Option<Timed>> {
+        while !self.end {
+            let Some(sample) = self.pull_any()? else {
+                self.end = true;
+                self.decoded_all = true;
+                break;
+            };
+            let Some(buffer) = sample.buffer() else { continue };
+            let guess = self.last_ns.map(|last| last + self.last_duration.as_nanos() as i64);
+            let Some(pts_ns) = running_time_ns(&sample, buffer.pts()).or(guess).or(Some(0)) else { continue };
+            if self.window_ns.0.is_some_and(|start| pts_ns < start) {
+                continue;
+            }
+            if self.window_ns.1.is_some_and(|stop| pts_ns >= stop) {
+                self.spill.store(true, Ordering::Relaxed);
+                self.frames.set_max_buffers(0);
+                self.end = true;
+                break;
+            }
+            if self.video_info(&sample).is_ok_and(|info| {
+                (info.width() as usize, info.height() as usize) != (self.info.picture.width_px, self.info.picture.height_px)
+            }) {
+                continue;
+            }
+            // Broken files repeat times or run backwards; muxers take neither.
+            let pts_ns = self.last_ns.map_or(pts_ns, |last| pts_ns.max(last + 1_000_000));
+            self.last_ns = Some(pts_ns);
+            return Ok(Some(Timed { sample, pts_ns }));
+        }
+        Ok(None)
+    }
+
+    fn pull_any(&mut self) -> Result<Option<gst::Sample>> {
+        let poll = gst::ClockTime::from_mseconds(POLL.as_millis() as u64);
+        let mut waited = Duration::ZERO;
+        let mut progress = self.running.watch.lock().progress;
+        loop {
+            if let Some(sample) = self.frames.try_pull_sample(gst::ClockTime::ZERO) {
+                return Ok(Some(sample));
+            }
+            self.starve(true);
+            let sample = self.frames.try_pull_sample(poll);
+            self.starve(false);
+            if sample.is_some() {
+                return Ok(sample);
+            }
+            if self.frames.is_eos() {
+                return Ok(None);
+            }
+            waited += POLL;
+            let state = self.running.watch.lock();
+            if state.progress != progress {
+                (progress, waited) = (state.progress, Duration::ZERO);
+            }
+            if state.ended || (state.fault.is_some() && waited >= AFTER_FAULT) {
+                return Ok(None);
+            }
+            if waited >= STALL {
+                return Err(Error::runtime(format!(
+                    "{}: no frame came for {} seconds; is it still being written, or its server gone?",
+                    self.name,
+                    STALL.as_secs()
+                )));
+            }
+        }
+    }
+
+    fn starve(&self, starves: bool) {
+        if let Some(bound) = &self.bound {
+            bound.video_starves.store(starves, Ordering::Relaxed);
+        }
+    }
+
+    fn video_info(&mut self, sample: &gst::Sample) -> Result<VideoInfo> {
+        let caps = sample.caps().ok_or_else(|| Error::runtime("a frame came without caps"))?;
+        if let Some((known, info)) = &self.known
+            && known.as_ptr() == caps.as_ptr()
+        {
+            return Ok(info.clone());
+        }
+        let info = VideoInfo::from_caps(caps).map_err(|error| Error::runtime(format!("caps that say no size: {error}")))?;
+        self.known = Some((caps.to_owned(), info.clone()));
+        Ok(info)
+    }
+}
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        // The audio may still be on its way to the sink.
+        self.spill.store(true, Ordering::Relaxed);
+        self.frames.set_max_buffers(0);
+        while self.frames.try_pull_sample(gst::ClockTime::ZERO).is_some() {}
+    }
+}
+
+/// A pipeline on its way to its first frame.
+struct Opening {
+    running: Arc<Running>,
+    linked: Arc<Mutex<Linked>>,
+    name: String,
+}
+
+impl Opening {
+    fn preroll(self) -> Result<Self> {
+        // A state change that fails has its reason on the bus.
+        let _ = self.running.set_state(gst::State::Paused);
+        self.wait()?;
+        Ok(self)
+    }
+
+    fn wait(&self) -> Result<()> {
+        let watch = &self.running.watch;
+        drop(watch.wait(STALL, |state| state.prerolled || state.ended || state.fault.is_some()));
+        // One stream's fault is not the other's: frames may come nevertheless.
+        drop(watch.wait(Duration::from_millis(500), |state| state.prerolled || state.ended));
+        // This order of locks is that of the threads that link pads.
+        let mut linked = self.linked.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = watch.lock();
+        if let Some(error) = linked.error.take() {
+            return Err(error);
+        }
+        let name = &self.name;
+        if state.prerolled && linked.frames.is_some() {
+            return Ok(());
+        }
+        if let Some((what, package)) = &state.missing
+            && linked.frames.is_none()
+        {
+            return Err(Error::runtime(format!(
+                "{name}: GStreamer has nothing for {what}: install {package} (or what your system calls it)"
+            )));
+        }
+        if let Some(fault) = &state.fault {
+            return Err(fault_error(name, fault));
+        }
+        if linked.frames.is_none() && (state.prerolled || state.ended) {
+            return Err(Error::data(format!("{name}: there is no video in it")));
+        }
+        if state.ended {
+            return Err(Error::data(format!("{name}: nothing in it can be decoded")));
+        }
+        Err(Error::runtime(format!("{name}: no frame came for {} seconds", STALL.as_secs())))
+    }
+
+    fn seek(&self, start: Duration, duration: Option<Duration>) -> bool {
+        let mut query = gst::query::Seeking::new(gst::Format::Time);
+        if !self.running.pipeline.query(&mut query) || !query.result().0 {
+            return false;
+        }
+        self.running.watch.update(|state| state.prerolled = false);
+        let clock = |time: Duration| gst::ClockTime::from_nseconds(time.as_nanos() as u64);
+        let stop = duration.map(|duration| clock(start + duration));
+        let stop_type = if stop.is_some() { gst::SeekType::Set } else { gst::SeekType::None };
+        let flags = gst::SeekFlags::FLUSH | gst::SeekFlags::ACCURATE;
+        self.running.pipeline.seek(1.0, flags, gst::SeekType::Set, Some(clock(start)), stop_type, stop).is_ok()
+    }
+
+    fn into_source(self, settings: &SourceSettings, count: Arc<DecoderCount>) -> Result<Source> {
+        let nanos = |time: Duration| time.as_nanos() as i64;
+        let total = self.running.pipeline.query_duration::<gst::ClockTime>().map(Duration::from);
+        let start = settings.start.filter(|start| !start.is_zero());
+        let mut window_ns = (None, None);
+        let past_end = || Error::usage(format!("{}: the start lies after the end of the video", self.name));
+        if let Some(start) = start {
+            if total.is_some_and(|total| start >= total) {
+                return Err(past_end());
+            }
+            if self.seek(start, settings.duration) {
+                self.wait().map_err(|error| if self.running.watch.lock().ended { past_end() } else { error })?;
+                window_ns = (Some(0), settings.duration.map(nanos));
+            } else {
+                window_ns = (Some(nanos(start)), settings.duration.map(|duration| nanos(start + duration)));
+            }
+        }
+        let Linked { frames, audio, video_codec, .. } = std::mem::take(&mut *self.linked.lock().unwrap_or_else(PoisonError::into_inner));
+        let frames = frames.expect("preroll found video");
+        let preroll = frames.try_pull_preroll(gst::ClockTime::ZERO);
+        let sample = preroll.ok_or_else(|| Error::data(format!("{}: nothing in it can be decoded", self.name)))?;
+        let video = sample.caps().and_then(|caps| VideoInfo::from_caps(caps).ok());
+        let video = video.ok_or_else(|| Error::runtime("the first frame came without caps"))?;
+        let picture = picture_info(&video)?;
+        let rate = (video.fps().numer() > 0 && video.fps().denom() > 0).then(|| (video.fps().numer() as u32, video.fps().denom() as u32));
+        let rest = total.map(|total| total.saturating_sub(start.unwrap_or_default()));
+        let duration = match (rest, settings.duration) {
+            (Some(rest), Some(asked)) => Some(rest.min(asked)),
+            (rest, asked) => rest.or(asked),
+        };
+        let frames_hint = duration.zip(rate).map(|(time, (n, d))| (time.as_secs_f64() * f64::from(n) / f64::from(d)).round() as u64);
+        let info = SourceInfo {
+            picture,
+            duration,
+            frames_hint,
+            frame_rate: rate,
+            audio: audio.as_ref().map(|track| audio::audio_info(track.caps())),
+            video_codec: video_codec.unwrap_or_else(|| "raw".to_owned()),
+            video,
+        };
+        let spill = Arc::new(AtomicBool::new(false));
+        watch_frames(&frames, &self.running, &spill);
+        let last_duration = rate.map_or(Duration::from_millis(40), |(n, d)| Duration::from_secs_f64(f64::from(d) / f64::from(n)));
+        let mut source = Source {
+            running: self.running,
+            bound: audio.as_ref().map(AudioTrack::bound),
+            frames,
+            audio,
+            info,
+            count,
+            spill,
+            name: self.name,
+            first_ns: 0,
+            window_ns,
+            ahead: None,
+            last_ns: None,
+            last_duration,
+            known: None,
+            end: false,
+            decoded_all: false,
+        };
+        source.running.set_state(gst::State::Playing)?;
+        source.ahead = source.pull()?;
+        let Some(first) = &source.ahead else {
+            return Err(Error::usage(format!("{}: there is no frame between the start and the end asked for", source.name)));
+        };
+        source.first_ns = first.pts_ns;
+        if start.is_none() {
+            source.window_ns.1 = settings.duration.map(|duration| source.first_ns + nanos(duration));
+        }
+        let first_ns = source.first_ns;
+        let window_ns = source.window_ns;
+        if let Some(track) = &mut source.audio {
+            track.first_frame_ns = first_ns;
+            track.window_ns = window_ns;
+        }
+        Ok(source)
+    }
+}
+
+/// The URI of a path, or the URI itself.
+fn uri_of(input: &str) -> Result<String> {
+    let is_uri = input.split_once("://").is_some_and(|(scheme, _)| is_scheme(scheme));
+    if is_uri {
+        return Ok(input.to_owned());
+    }
+    let path = Path::new(input);
+    let meta = std::fs::metadata(path).map_err(|error| Error::no_input(format!("{input}: {error}")).with_source(error))?;
+    if meta.is_dir() {
+        return Err(Error::no_input(format!("{input}: that is a folder, not a video")));
+    }
+    std::fs::File::open(path).map_err(|error| Error::no_input(format!("{input}: {error}")).with_source(error))?;
+    let path = std::path::absolute(path).map_err(|error| Error::no_input(format!("{input}: {error}")).with_source(error))?;
+    gst::glib::filename_to_uri(path, None).map(Into::into).map_err(|error| Error::no_input(format!("{input}: {error}")))
+}
+
+/// RFC 3986, section 3.1.
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphabetic()) && text.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+}
+
+/// Which streams are decoded: the first video, audio only to transcode, nothing else.
+fn choose_streams(input: &gst::Element, mode: AudioMode, linked: &Arc<Mutex<Linked>>) {
+    let linked = Arc::downgrade(linked);
+    input.connect("autoplug-continue", false, move |values| {
+        let caps = values[2].get::<gst::Caps>().expect("autoplug-continue carries caps");
+        let Some(structure) = caps.structure(0) else { return Some(true.to_value()) };
+        let name = structure.name().as_str();
+        let go_on = if name.starts_with("audio/") {
+            let framed = structure.get::<bool>("framed").or_else(|_| structure.get::<bool>("parsed")).unwrap_or(false);
+            let whole = framed || !matches!(name, "audio/mpeg" | "audio/x-ac3" | "audio/x-eac3" | "audio/x-dts" | "audio/x-flac");
+            match mode {
+                AudioMode::Copy => !whole,
+                AudioMode::Transcode => true,
+                AudioMode::Drop => false,
+            }
+        } else {
+            let container = matches!(
+                name,
+                "video/quicktime"
+                    | "video/x-matroska"
+                    | "video/webm"
+                    | "video/mpegts"
+                    | "video/x-msvideo"
+                    | "video/x-flv"
+                    | "video/x-ms-asf"
+                    | "video/mj2"
+            );
+            if (name.starts_with("video/") || name.starts_with("image/"))
+                && !container
+                && let Some(linked) = linked.upgrade()
+            {
+                let codec = audio::codec_name(&caps);
+                linked.lock().unwrap_or_else(PoisonError::into_inner).video_codec.get_or_insert(codec);
+            }
+            !(name.starts_with("text/") || name.starts_with("subpicture/") || name.starts_with("subtitle/"))
+        };
+        Some(go_on.to_value())
+    });
+}
+
+/// Finds the video decoder as it is plugged.
+fn count_decoder(input: &gst::Element, count: &Arc<DecoderCount>) {
+    let count = Arc::clone(count);
+    let bin = input.downcast_ref::<gst::Bin>().expect("uridecodebin is a bin");
+    bin.connect_deep_element_added(move |_, _, element| {
+        let is_decoder = element
+            .factory()
+            .is_some_and(|factory| factory.has_type(gst::ElementFactoryType::DECODER | gst::ElementFactoryType::MEDIA_VIDEO));
+        if is_decoder && !element.is::<gst::Bin>() {
+            count.attach(element);
+        }
+    });
+}
+
+/// Hangs a branch onto each pad as it appears.
+fn link_streams(input: &gst::Element, running: &Arc<Running>, settings: &SourceSettings, linked: &Arc<Mutex<Linked>>) {
+    let (weak_running, linked) = (Arc::downgrade(running), Arc::downgrade(linked));
+    let (formats, mode) = (settings.formats.clone(), settings.audio);
+    input.connect_pad_added(move |_, pad| {
+        let (Some(running), Some(linked)) = (weak_running.upgrade(), linked.upgrade()) else { return };
+        let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
+        let mut linked = linked.lock().unwrap_or_else(PoisonError::into_inner);
+        let name = caps.structure(0).map(|structure| structure.name().to_string()).unwrap_or_default();
+        let done = if name == "video/x-raw" && linked.frames.is_none() {
+            link_video(&running, pad, &caps, &formats).map(|frames| linked.frames = Some(frames))
+        } else if name.starts_with("audio/") && linked.audio.is_none() && mode != AudioMode::Drop {
+            AudioTrack::link(&running, pad, caps, mode).map(|track| linked.audio = Some(track))
+        } else {
+            discard(&running, pad)
+        };
+        if let Err(error) = done {
+            linked.error.get_or_insert(error);
+            running.watch.update(|state| state.ended = true);
+        }
+    });
+}
+
+fn link_video(running: &Running, pad: &gst::Pad, caps: &gst::Caps, formats: &[PixelFormat]) -> Result<gst_app::AppSink> {
+    let decoded = VideoInfo::from_caps(caps).map_err(|error| Error::data(format!("caps that say no size: {error}")))?;
+    let format = nearest_format(&decoded, formats)?;
+    let deinterlace = if format.sample_bits() == 8 { "deinterlace mode=auto fields=top !" } else { "" };
+    let bin = branch(include_str!("../../pipelines/file_source_video.gst"), &[("deinterlace", deinterlace)])?;
+    named::<gst::Element>(&bin, "shape").set_property("caps", shape(&decoded, format));
+    let frames: gst_app::AppSink = named(&bin, "frames");
+    offer_strides(&frames);
+    let failed = |error: gst::glib::BoolError| Error::runtime(error.to_string());
+    running.pipeline.add(&bin).map_err(failed)?;
+    bin.sync_state_with_parent().map_err(failed)?;
+    let sink = bin.static_pad("sink").expect("the video branch leaves one pad open");
+    pad.link(&sink).map_err(|_| Error::runtime("the video stream cannot be joined to the pipeline"))?;
+    Ok(frames)
+}
+
+fn discard(running: &Running, pad: &gst::Pad) -> Result<()> {
+    let failed = |error: gst::glib::BoolError| Error::runtime(error.to_string());
+    let sink = gst::ElementFactory::make("fakesink").property("sync", false).property("async", false).build().map_err(failed)?;
+    running.pipeline.add(&sink).map_err(failed)?;
+    sink.sync_state_with_parent().map_err(failed)?;
+    let _ = pad.link(&sink.static_pad("sink").expect("fakesink has a sink pad"));
+    Ok(())
+}
+
+/// Tells decoders that frames are read by their own strides, which saves them a copy of each.
+fn offer_strides(frames: &gst_app::AppSink) {
+    let pad = frames.static_pad("sink").expect("appsink has a sink pad");
+    pad.add_probe(gst::PadProbeType::QUERY_DOWNSTREAM, |_, info| match info.query_mut().map(gst::QueryRef::view_mut) {
+        Some(gst::QueryViewMut::Allocation(query)) => {
+            query.add_allocation_meta::<gst_video::VideoMeta>(None);
+            gst::PadProbeReturn::Handled
+        }
+        _ => gst::PadProbeReturn::Ok,
+    });
+}
+
+/// Counts frames as signs of life, and throws them away once they are not wanted.
+fn watch_frames(frames: &gst_app::AppSink, running: &Running, spill: &Arc<AtomicBool>) {
+    let (watch, spill) = (Arc::clone(&running.watch), Arc::clone(spill));
+    let pad = frames.static_pad("sink").expect("appsink has a sink pad");
+    pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+        watch.update(|state| state.progress += 1);
+        if spill.load(Ordering::Relaxed) { gst::PadProbeReturn::Drop } else { gst::PadProbeReturn::Ok }
+    });
+}
+
+fn fault_error(name: &str, fault: &Fault) -> Error {
+    let words = &fault.words;
+    if fault.error.matches(gst::ResourceError::NotFound) || fault.error.matches(gst::ResourceError::OpenRead) {
+        return Error::no_input(format!("{name}: {words}"));
+    }
+    if fault.error.is::<gst::StreamError>() {
+        return Error::data(format!("{name}: nothing in it can be decoded: {words}"));
+    }
+    if fault.error.matches(gst::CoreError::MissingPlugin) {
+        return Error::runtime(format!("{name}: {words}; `gradcast check` lists what is missing"));
+    }
+    Error::runtime(format!("{name}: {words}"))
+}
