@@ -26,6 +26,26 @@ pub struct PlainTensor {
     pub elements: Elements,
 }
 
+impl PlainTensor {
+    /// Tensors of one type, joined on their first axis.
+    ///
+    /// # Panics
+    /// Without tensors, or where their types differ.
+    pub fn join(parts: &[&PlainTensor]) -> PlainTensor {
+        let mut whole = parts.first().map(|&part| part.clone()).expect("at least one tensor");
+        for part in &parts[1..] {
+            whole.shape[0] += part.shape[0];
+            match (&mut whole.elements, &part.elements) {
+                (Elements::F32(all), Elements::F32(more)) => all.extend(more),
+                (Elements::F64(all), Elements::F64(more)) => all.extend(more),
+                (Elements::I64(all), Elements::I64(more)) => all.extend(more),
+                (all, more) => panic!("types of {all:?} and {more:?} differ"),
+            }
+        }
+        whole
+    }
+}
+
 /// What is read from a file of `explain --tensor`; other keys are ignored.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Input {

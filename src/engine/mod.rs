@@ -1,11 +1,13 @@
 //! Batches of frames to explanations, on a pool of workers. A worker owns a plan; tensors are sent, never shared.
 
+mod answer;
 mod choice;
 mod pool;
 mod settings;
 mod ticket;
 
+pub use answer::{Class, FrameAnswer, Numbers};
 pub use choice::Choice;
-pub use pool::{Engine, Task};
+pub use pool::{Batch, Engine, Task};
 pub use settings::{Precision, Settings};
 pub use ticket::Ticket;

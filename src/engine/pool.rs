@@ -13,7 +13,7 @@ use super::ticket::Ticket;
 use crate::error::{Error, Result};
 use crate::network::plan::Plan;
 use crate::network::structure::Network;
-use crate::saliency::{Explainer, Explanation};
+use crate::saliency::{Explainer, Explanation, Target};
 
 struct Job {
     task: Task,
@@ -34,8 +34,18 @@ pub enum Task {
     Infer,
 }
 
+/// Images that are explained together.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Batch {
+    /// (N, C, H, W) row-major, already normalised.
+    pub pixels: Vec<f32>,
+    /// Media times of the images, N of them, for [`Choice::Hold`]; empty otherwise.
+    pub times: Vec<Duration>,
+}
+
 /// A pool of workers that explain batches.
 pub struct Engine {
+    input_shape: Vec<usize>,
     jobs: Option<Sender<Job>>,
     workers: Vec<JoinHandle<()>>,
     next_part: u64,
@@ -60,12 +70,17 @@ impl Engine {
             });
             workers.push(worker.map_err(|error| Error::runtime("cannot start a worker thread").with_source(error))?);
         }
-        Ok(Engine { jobs: Some(jobs), workers, next_part: 0 })
+        Ok(Engine { input_shape: network.input_shape().clone(), jobs: Some(jobs), workers, next_part: 0 })
     }
 
-    /// Hands a batch (N, C, H, W), already normalised, to the workers; blocks while they are busy with the ones before.
-    /// `times` are the frames' media times, N of them, for [`Choice::Hold`].
-    pub fn submit(&mut self, task: Task, input: &Tensor, times: &[Duration], choice: &Arc<Choice>) -> Result<Ticket> {
+    /// Hands a batch to the workers; blocks while they are busy with the ones before.
+    ///
+    /// # Errors
+    /// Kind::Runtime where the workers have ended or there is no memory.
+    pub fn submit(&mut self, task: Task, batch: &Batch, choice: &Arc<Choice>) -> Result<Ticket> {
+        let mut size: Vec<i64> = self.input_shape.iter().map(|&size| size as i64).collect();
+        size[0] = -1;
+        let input = Tensor::f_from_slice(&batch.pixels)?.f_view(size.as_slice())?;
         let count = input.size()[0];
         let parts = (self.workers.len() as i64).min(count);
         let mut tickets = Vec::with_capacity(parts as usize);
@@ -75,8 +90,8 @@ impl Engine {
             let (reply, result) = bounded(1);
             let range = first as usize..(first + length) as usize;
             let choice = match &**choice {
-                Choice::Fixed(crate::saliency::Target::Each(targets)) => {
-                    Arc::new(Choice::Fixed(crate::saliency::Target::Each(targets[range.clone()].to_vec())))
+                Choice::Fixed(Target::Each(targets)) => {
+                    Arc::new(Choice::Fixed(Target::Each(targets.get(range.clone()).unwrap_or_default().to_vec())))
                 }
                 _ => choice.clone(),
             };
@@ -84,7 +99,7 @@ impl Engine {
                 task,
                 sequence: self.next_part,
                 input: input.f_narrow(0, first, length)?,
-                times: times.get(range).unwrap_or_default().to_vec(),
+                times: batch.times.get(range).unwrap_or_default().to_vec(),
                 choice,
                 reply,
             };

@@ -3,6 +3,7 @@
 use crossbeam_channel::Receiver;
 use tch::Tensor;
 
+use super::answer::{self, FrameAnswer, Numbers};
 use crate::error::{Error, Result};
 use crate::saliency::{Explanation, Timing};
 
@@ -13,11 +14,24 @@ pub struct Ticket {
 }
 
 impl Ticket {
-    /// Waits for the batch's explanation; images in the order in which they were submitted.
+    /// Waits for the batch's numbers, in the order in which the images were submitted.
     ///
     /// # Errors
     /// The first part's that failed.
-    pub fn wait(self) -> Result<Explanation> {
+    pub fn numbers(self) -> Result<Numbers> {
+        answer::numbers(self.wait()?)
+    }
+
+    /// Waits for one answer a frame, in the order in which they were submitted, and tells where the time went.
+    ///
+    /// # Errors
+    /// The first part's that failed.
+    pub fn frames(self) -> Result<(Vec<FrameAnswer>, Timing)> {
+        let explanation = self.wait()?;
+        Ok((answer::frames(&explanation)?, explanation.timing))
+    }
+
+    fn wait(self) -> Result<Explanation> {
         let lost = || Error::runtime("a worker ended before it gave its result");
         let parts: Vec<Explanation> =
             self.parts.into_iter().map(|part| part.recv().map_err(|_| lost())?).collect::<Result<_>>()?;
