@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module at the top of src may use, beside the ground and itself. A new module gets its floor here.
-const FLOORS: [(&str, &[&str]); 9] = [
-    ("cli", &["config", "service", "stream", "engine", "saliency", "network", "video", "overlay"]),
+const FLOORS: [(&str, &[&str]); 10] = [
+    ("cli", &["config", "service", "stream", "engine", "saliency", "network", "video", "overlay", "stills"]),
     ("config", &["service", "stream", "engine", "saliency", "network", "video", "overlay"]),
     ("service", &["stream", "engine", "saliency", "network", "video", "overlay"]),
     ("stream", &["engine", "saliency", "network", "video", "overlay"]),
@@ -14,10 +14,11 @@ const FLOORS: [(&str, &[&str]); 9] = [
     ("network", &[]),
     ("video", &[]),
     ("overlay", &[]),
+    ("stills", &[]),
 ];
 
 /// What every module may use. The ground knows only itself.
-const GROUND: [&str; 6] = ["frame", "clock", "error", "telemetry", "process", "tensor_file"];
+const GROUND: [&str; 7] = ["frame", "clock", "error", "telemetry", "process", "simd", "tensor_file"];
 
 /// Names that may stand only in these places (beginnings of paths below src).
 const KEPT_IN: [(&[&str], &[&str]); 6] = [

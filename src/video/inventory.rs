@@ -60,6 +60,34 @@ pub const ELEMENTS: &[Element] = &[
     element("filesink", "writing files", CORE),
 ];
 
+/// Elements that are used where they are asked for, or where they are there.
+const CHOICES: &[Element] = &[
+    element("x265enc", "writing HEVC", BAD),
+    element("openh264enc", "writing H.264", BAD),
+    element("nvh264enc", "writing H.264 on NVIDIA's encoder", BAD),
+    element("vah264enc", "writing H.264 by VA-API", BAD),
+    element("v4l2h264enc", "writing H.264 on an encoder of the kernel's", GOOD),
+    element("vp8enc", "writing VP8", GOOD),
+    element("av1enc", "writing AV1", BAD),
+    element("fdkaacenc", "writing AAC", BAD),
+    element("voaacenc", "writing AAC", BAD),
+    element("vorbisenc", "writing Vorbis", BASE),
+    element("mpegaudioparse", "MP3 audio", GOOD),
+    element("ac3parse", "AC-3 audio", GOOD),
+    element("flacparse", "FLAC audio", GOOD),
+    element("capsfilter", "every pipeline", CORE),
+    element("queue", "every pipeline", CORE),
+];
+
+/// The Debian and Ubuntu package that has an element; of one that this program does not name, the package that has most.
+pub fn debian_package(name: &str) -> &'static str {
+    match ELEMENTS.iter().chain(CHOICES).find(|element| element.name == name) {
+        Some(element) => element.package,
+        None if name.starts_with("avdec_") || name.starts_with("avenc_") => LIBAV,
+        None => GOOD,
+    }
+}
+
 /// Which elements of [`ELEMENTS`] this machine's GStreamer has, and its version.
 #[derive(Debug, Clone)]
 pub struct Inventory {
@@ -86,11 +114,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn packages_of_elements_named_and_not() {
+        assert_eq!(debian_package("opusparse"), "gstreamer1.0-plugins-bad");
+        assert_eq!(debian_package("voaacenc"), "gstreamer1.0-plugins-bad");
+        assert_eq!(debian_package("avdec_mpeg4"), "gstreamer1.0-libav");
+        assert_eq!(debian_package("wavparse"), "gstreamer1.0-plugins-good");
+    }
+
+    #[test]
     fn names_stand_once_and_the_registry_is_asked_for_each() {
-        let mut names: Vec<&str> = ELEMENTS.iter().map(|element| element.name).collect();
+        let mut names: Vec<&str> = ELEMENTS.iter().chain(CHOICES).map(|element| element.name).collect();
         names.sort_unstable();
         names.dedup();
-        assert_eq!(names.len(), ELEMENTS.len());
+        assert_eq!(names.len(), ELEMENTS.len() + CHOICES.len());
         let inventory = take().expect("GStreamer");
         assert!(inventory.version.starts_with("GStreamer 1."), "{}", inventory.version);
         assert_eq!(inventory.there.len() + inventory.missing.len(), ELEMENTS.len());

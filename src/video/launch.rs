@@ -2,22 +2,8 @@
 
 use gst::prelude::*;
 
+pub use super::inventory::debian_package;
 use crate::error::{Error, Result};
-
-/// The Debian package that has an element of GStreamer, as far as the elements that this program names go.
-pub fn debian_package(element: &str) -> &'static str {
-    match element {
-        "x264enc" => "gstreamer1.0-plugins-ugly",
-        "x265enc" | "av1enc" | "openh264enc" | "nvh264enc" | "vah264enc" | "h264parse" | "h265parse" | "av1parse" | "vp9parse"
-        | "voaacenc" => "gstreamer1.0-plugins-bad",
-        "uridecodebin" | "videoconvertscale" | "appsrc" | "appsink" | "audioconvert" | "audioresample" | "opusenc" | "vorbisenc" => {
-            "gstreamer1.0-plugins-base"
-        }
-        "capsfilter" | "queue" | "filesink" => "libgstreamer1.0-0",
-        name if name.starts_with("avenc_") || name.starts_with("avdec_") => "gstreamer1.0-libav",
-        _ => "gstreamer1.0-plugins-good",
-    }
-}
 
 /// The package that most likely has what a missing-plugin message asks for: `detail` is its caps.
 pub(super) fn package_for_caps(detail: &str) -> &'static str {
