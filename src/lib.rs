@@ -11,5 +11,6 @@ pub mod process;
 pub mod saliency;
 mod simd;
 pub mod stills;
+pub mod stream;
 pub mod tensor_file;
 pub mod video;

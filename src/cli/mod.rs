@@ -7,6 +7,8 @@ pub mod inspect;
 mod loading;
 pub mod options;
 pub mod overlay;
+mod signals;
+mod view;
 
 use std::io::{self, Write};
 

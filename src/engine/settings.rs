@@ -20,6 +20,15 @@ pub enum Precision {
 }
 
 impl Precision {
+    /// The one that this machine computes fastest and well: bf16 where the processor multiplies it, else f32.
+    pub fn fastest() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if std::arch::is_x86_feature_detected!("avx512bf16") {
+            return Precision::Bf16;
+        }
+        Precision::F32
+    }
+
     /// As libtorch names it.
     pub fn kind(self) -> Kind {
         match self {

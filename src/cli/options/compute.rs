@@ -29,9 +29,9 @@ pub struct ComputeOptions {
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Computing")]
 pub struct PoolOptions {
-    /// Batches computed side by side; each worker has a copy of the network and its share of --threads.
-    #[arg(long, value_name = "N", default_value = "1")]
-    pub workers: NonZeroUsize,
+    /// Parts of a batch computed side by side; each worker has a copy of the network and its share of --threads [default: one a thread].
+    #[arg(long, value_name = "N")]
+    pub workers: Option<NonZeroUsize>,
 }
 
 /// Where to compute.

@@ -11,5 +11,5 @@ pub use compute::{ComputeOptions, Device, PoolOptions, Precision};
 pub use encoder::{Audio, EncoderOptions};
 pub use look::{Between, ColourMap, Layout, LookOptions, RhythmOptions};
 pub use network::{Colour, Fit, InputSize, NetworkOptions, PerChannel};
-pub use span::{Region, SpanOptions};
+pub use span::SpanOptions;
 pub use target::{Method, Rescale, Target, TargetOptions};

@@ -1,6 +1,5 @@
-//! Parts of a video: a span of its time, a region of its frames.
+//! Parts of a video: a span of its time.
 
-use std::str::FromStr;
 use std::time::Duration;
 
 /// Which part of the video is taken.
@@ -14,38 +13,6 @@ pub struct SpanOptions {
     /// How much to take, in seconds or HH:MM:SS.mmm [default: all that follows].
     #[arg(long, value_name = "TIME", value_parser = parse_positive_time)]
     pub duration: Option<Duration>,
-}
-
-/// A named box in the frame, in fractions of its width and height.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Region {
-    /// What the box is called in the output.
-    pub name: String,
-    /// Left edge, 0 to 1.
-    pub x: f64,
-    /// Upper edge, 0 to 1.
-    pub y: f64,
-    /// Width, above 0; `x + width` is at most 1.
-    pub width: f64,
-    /// Height, above 0; `y + height` is at most 1.
-    pub height: f64,
-}
-
-impl FromStr for Region {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        const HINT: &str = "give NAME=x,y,w,h in fractions of the frame, as door=0.1,0.2,0.25,0.5";
-        let (name, sides) = text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or(HINT)?;
-        let sides = sides.split(',').map(|side| side.trim().parse::<f64>().map_err(|_| HINT)).collect::<Result<Vec<f64>, _>>()?;
-        let [x, y, width, height] = sides[..] else { return Err(HINT.to_owned()) };
-        // A sum of two decimal fractions may lie one rounding above 1.
-        let within = |start: f64, size: f64| start >= 0.0 && size > 0.0 && start + size <= 1.0 + 1e-9;
-        if !within(x, width) || !within(y, height) {
-            return Err(format!("the box of `{name}` is empty or leaves the frame; {HINT}"));
-        }
-        Ok(Region { name: name.to_owned(), x, y, width, height })
-    }
 }
 
 /// Seconds with a fraction, from 0 to a day.
@@ -104,14 +71,5 @@ mod tests {
             assert!(parse_time(bad).is_err(), "{bad}");
         }
         assert!(parse_positive_time("0").is_err());
-    }
-
-    #[test]
-    fn regions() {
-        let door = Region { name: "door".to_owned(), x: 0.1, y: 0.2, width: 0.9, height: 0.5 };
-        assert_eq!("door=0.1,0.2,0.9,0.5".parse(), Ok(door));
-        for bad in ["door", "=0,0,1,1", "a=0,0,1", "a=0,0,0,1", "a=0.5,0,0.6,1", "a=-0.1,0,0.5,1", "a=0,0,NaN,1", "a=0,0,1,1,1"] {
-            assert!(bad.parse::<Region>().is_err(), "{bad}");
-        }
     }
 }

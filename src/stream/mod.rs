@@ -1,0 +1,12 @@
+//! One stream's life: source to engine to overlay to sink, frames in order.
+
+mod between;
+mod maps;
+mod reader;
+mod recorded;
+mod records;
+mod summary;
+
+pub use between::Between;
+pub use recorded::{Progress, Settings, run};
+pub use summary::{ClassShare, Residuals, StageSeconds, Summary};
