@@ -42,27 +42,33 @@ impl Opacity {
     }
 }
 
+/// How many levels a table has: a power of two, so that a level with its upper bits cut off needs no other check.
+const LEVELS: usize = TOP as usize + 1;
+type Entries = [[u32; 2]; LEVELS];
+
 /// For each level: the sample's factor and what is added, both times 2^15, the rounding included.
 #[derive(Debug, Clone)]
 pub struct Table {
-    entries: Vec<[u32; 2]>,
+    entries: Box<Entries>,
     /// Levels below this one leave the sample as it is.
     first: u16,
 }
 
 impl Table {
     /// A table of `count` levels; `entry` gives the opacity and the sample value of a level.
+    ///
+    /// # Panics
+    /// When `count` is 0 or more than there are levels.
     pub fn new(count: usize, entry: impl Fn(usize) -> (f32, f32)) -> Self {
         let one = (1u32 << FRACTION) as f32;
-        let entries: Vec<[u32; 2]> = (0..count)
-            .map(|level| {
-                let (opacity, sample) = entry(level);
-                let factor = ((1.0 - opacity) * one).round();
-                // From the rounded factor, so that blending a colour with itself gives that colour.
-                let added = (one - factor) * sample;
-                [factor as u32, added.round() as u32 + (1 << (FRACTION - 1))]
-            })
-            .collect();
+        let mut entries = Box::new([[1 << FRACTION, 0]; LEVELS]);
+        for (level, to) in entries[..count].iter_mut().enumerate() {
+            let (opacity, sample) = entry(level);
+            let factor = ((1.0 - opacity) * one).round();
+            // From the rounded factor, so that blending a colour with itself gives that colour.
+            let added = (one - factor) * sample;
+            *to = [factor as u32, added.round() as u32 + (1 << (FRACTION - 1))];
+        }
         let first = entries.iter().take_while(|entry| entry[0] == 1 << FRACTION).count();
         Self { entries, first: first as u16 }
     }
@@ -103,7 +109,7 @@ impl Tables {
 
 /// Blends a row of 8-bit samples.
 pub fn bytes(from: &[u8], to: &mut [u8], levels: &[u16], table: &Table) {
-    let entries = table.entries.as_slice();
+    let entries = &*table.entries;
     for ((from, to), levels) in from.chunks(BLOCK).zip(to.chunks_mut(BLOCK)).zip(levels.chunks(BLOCK)) {
         if untouched(levels, table.first) {
             to.copy_from_slice(from);
@@ -117,7 +123,7 @@ pub fn bytes(from: &[u8], to: &mut [u8], levels: &[u16], table: &Table) {
 
 /// Blends a row of ten-bit samples in little-endian words.
 fn words(from: &[u8], to: &mut [u8], levels: &[u16], table: &Table) {
-    let entries = table.entries.as_slice();
+    let entries = &*table.entries;
     for ((from, to), levels) in from.chunks(2 * BLOCK).zip(to.chunks_mut(2 * BLOCK)).zip(levels.chunks(BLOCK)) {
         if untouched(levels, table.first) {
             to.copy_from_slice(from);
@@ -158,8 +164,8 @@ fn untouched(levels: &[u16], first: u16) -> bool {
 }
 
 #[inline(always)]
-fn apply(entries: &[[u32; 2]], level: u16, sample: u32) -> u32 {
-    let [factor, added] = entries[usize::from(level)];
+fn apply(entries: &Entries, level: u16, sample: u32) -> u32 {
+    let [factor, added] = entries[usize::from(level) % LEVELS];
     (sample * factor + added) >> FRACTION
 }
 

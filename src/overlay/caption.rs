@@ -85,7 +85,7 @@ impl StripLayout {
     fn rasterise(&self, caption: &Caption) -> Vec<u16> {
         let mut coverage = vec![0; self.width * self.height];
         let advance = get_raster_width(FontWeight::Bold, self.glyph.raster()) * self.scale;
-        let margin = advance / 2;
+        let margin = advance;
         let room = (self.width - 2 * margin) / advance;
         let (left, right) = fit(caption, room);
         self.text(&left, margin, &mut coverage);

@@ -12,21 +12,30 @@ pub const TOP: u16 = 1023;
 /// Fractional bits of the stretched rows; `TOP << FRACTION` fits an i16.
 const FRACTION: u32 = 5;
 
-/// Where a picture's column or row falls between two cells of the map.
+/// Where a picture's column or row falls between two cells of the map: `cell` and the one after it, whose weight is
+/// `weight / 2^15`.
 #[derive(Debug, Clone, Copy)]
 struct Place {
-    cell: usize,
-    next: usize,
-    weight: f32,
+    cell: u32,
+    weight: i32,
+}
+
+/// The places of the columns or rows from `first` on that the map reaches; the others have none.
+#[derive(Debug, Default)]
+struct Places {
+    first: usize,
+    places: Vec<Place>,
 }
 
 /// A heatmap laid over a picture of one size.
 #[derive(Debug, Default)]
 pub struct Levels {
+    /// Rows of cells, each with its last cell twice, so that each cell has one after it.
     map: Vec<i16>,
     map_width: usize,
-    columns: Vec<Option<Place>>,
-    rows: Vec<Option<Place>>,
+    map_height: usize,
+    columns: Places,
+    rows: Places,
     geometry: Option<([usize; 4], View)>,
     stretched: [Vec<i16>; 2],
     held: [Option<usize>; 2],
@@ -50,54 +59,51 @@ impl Levels {
         let top = f32::from(TOP << FRACTION);
         self.map.clear();
         // A value that is not a number becomes 0: the cast saturates.
-        self.map.extend(heatmap.values.iter().map(|value| (value.clamp(0.0, 1.0) * top + 0.5) as i16));
-        self.map_width = heatmap.width;
+        let level = |value: &f32| (value.clamp(0.0, 1.0) * top + 0.5) as i16;
+        for row in heatmap.values.chunks_exact(heatmap.width) {
+            self.map.extend(row.iter().chain(row.last()).map(level));
+        }
+        (self.map_width, self.map_height) = (heatmap.width, heatmap.height);
         self.held = [None, None];
     }
 
     /// The levels of picture row `y`, 0..=TOP. Outside the map's view they are 0.
     pub fn row(&mut self, y: usize, levels: &mut [u16]) {
-        let Some(place) = self.rows[y] else {
+        let Some(&Place { cell, weight }) = y.checked_sub(self.rows.first).and_then(|index| self.rows.places.get(index)) else {
             levels.fill(0);
             return;
         };
+        let cell = cell as usize;
+        let next = (cell + 1).min(self.map_height - 1);
         // Neighbouring cells have different parity, so each of the two buffers serves one of them.
-        for cell in [place.cell, place.next] {
+        for cell in [cell, next] {
             if self.held[cell % 2] != Some(cell) {
-                let map = &self.map[cell * self.map_width..][..self.map_width];
-                stretch(map, &self.columns, &mut self.stretched[cell % 2]);
+                let row = self.map_width + 1;
+                stretch(&self.map[cell * row..][..row], &self.columns.places, &mut self.stretched[cell % 2][self.columns.first..]);
                 self.held[cell % 2] = Some(cell);
             }
         }
-        mix(&self.stretched[place.cell % 2], &self.stretched[place.next % 2], (place.weight * 32768.0) as i32, levels);
+        mix(&self.stretched[cell % 2], &self.stretched[next % 2], weight, levels);
     }
 }
 
-/// For each of `count` pixels the cells between which its centre falls; None outside the view.
-fn places(count: usize, from: f32, extent: f32, cells: usize) -> Vec<Option<Place>> {
-    (0..count)
-        .map(|index| {
-            let centre = (index as f64 + 0.5) / count as f64;
-            let at = (centre - f64::from(from)) / f64::from(extent);
-            if !(0.0..=1.0).contains(&at) {
-                return None;
-            }
-            let at = (at * cells as f64 - 0.5).clamp(0.0, (cells - 1) as f64);
-            let cell = at as usize;
-            Some(Place { cell, next: (cell + 1).min(cells - 1), weight: (at - cell as f64) as f32 })
-        })
-        .collect()
+/// For each of `count` pixels the cells between which its centre falls, where that is inside the view.
+fn places(count: usize, from: f32, extent: f32, cells: usize) -> Places {
+    let at = |index: usize| ((index as f64 + 0.5) / count as f64 - f64::from(from)) / f64::from(extent);
+    let inside = |index: &usize| (0.0..=1.0).contains(&at(*index));
+    let first = (0..count).find(inside).unwrap_or(count);
+    let places = (first..count).take_while(inside).map(|index| {
+        let at = (at(index) * cells as f64 - 0.5).clamp(0.0, (cells - 1) as f64);
+        Place { cell: at as u32, weight: ((at - at.floor()) * 32768.0) as i32 }
+    });
+    Places { first, places: places.collect() }
 }
 
-fn stretch(map: &[i16], columns: &[Option<Place>], out: &mut [i16]) {
-    for (level, column) in out.iter_mut().zip(columns) {
-        *level = match column {
-            Some(place) => {
-                let (a, b) = (f32::from(map[place.cell]), f32::from(map[place.next]));
-                (a + (b - a) * place.weight) as i16
-            }
-            None => 0,
-        };
+/// One row of cells at the picture's width.
+fn stretch(map: &[i16], columns: &[Place], out: &mut [i16]) {
+    for (level, &Place { cell, weight }) in out.iter_mut().zip(columns) {
+        let (a, b) = (i32::from(map[cell as usize]), i32::from(map[cell as usize + 1]));
+        *level = (a + (((b - a) * weight) >> 15)) as i16;
     }
 }
 
