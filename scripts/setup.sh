@@ -51,7 +51,7 @@ pkg-config --exists 'gstreamer-app-1.0 >= 1.22' 'gstreamer-video-1.0 >= 1.22' \
 scripts/libtorch.sh
 
 command -v cargo >/dev/null || fail "needs cargo; install rustup (https://rustup.rs) and run again"
-# rustup fetches the pinned toolchain at its first use.
-cargo --version >/dev/null || fail "the Rust toolchain that rust-toolchain.toml pins could not be had (see above); check the network, or run: rustup toolchain install"
+# rustup fetches the pinned toolchain at its first use, unless it is told not to.
+cargo --version >/dev/null 2>&1 || rustup toolchain install || fail "the Rust toolchain that rust-toolchain.toml pins could not be had (see above); check the network, or run: rustup toolchain install"
 host=$(rustc -vV | awk '$1 == "host:" { print $2 }')
 cargo fetch --quiet --locked --target "$host" || fail "crates could not be fetched (see above); check the network and run again"
