@@ -64,7 +64,7 @@ pub fn graph(bytes: Bytes, folder: Option<&Path>, limits: &Limits) -> Result<Gra
     let sorted = order::sorted(&makers, &nodes, &values)?;
     let needed = order::needed(&makers, &nodes, &outputs);
 
-    // Without functions no element is read twice, and each has at least a bit over half a byte of file: only copies reach this.
+    // An element has at least a byte of file. Only functions, whose attributes are copied into each call, can come to more.
     let file_elements = (bytes.len() as u64).saturating_mul(8).saturating_add(limits.max_external_bytes).saturating_add(1 << 20);
     let constants = ConstantReader::new(ExternalData::new(folder, limits.max_external_bytes), limits.max_elements.min(file_elements));
     let mut assembly = Assembly { attributes: AttributeReader::new(has_functions), constants, found: BTreeMap::new(), nodes: Vec::new() };

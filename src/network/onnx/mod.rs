@@ -6,9 +6,10 @@ mod attribute;
 mod external;
 mod flatten;
 mod order;
-#[allow(missing_docs)] // The fields are documented by the ONNX specification.
-pub mod proto;
+mod proto;
 mod tensor;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 use std::fs::File;

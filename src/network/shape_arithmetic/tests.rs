@@ -178,10 +178,13 @@ fn ranks_change() {
     assert_eq!(folded("Add", &[&v(&[]), &s(1)], &[]), Some(v(&[])));
 }
 
+/// Operator, inputs, attributes.
+type Case<'a> = (&'a str, Vec<&'a Known>, Vec<(&'a str, Attribute)>);
+
 #[test]
 fn wrong_arithmetic_is_refused_by_name() {
     let two = v(&[1, 2]);
-    let cases: Vec<(&str, Vec<&Known>, Vec<(&str, Attribute)>)> = vec![
+    let cases: Vec<Case> = vec![
         ("Gather", vec![&two, &two], vec![]),
         ("Gather", vec![&two, &two], vec![int("axis", 1)]),
         ("Gather", vec![&two], vec![]),
