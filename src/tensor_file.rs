@@ -63,8 +63,7 @@ pub struct Input {
 /// Kind::NoInput where there is no such file; Kind::Data where it is no safetensors file or its tensors are of another form.
 pub fn read_input(path: &Path) -> Result<Input> {
     let at = |message: String| Error::data(format!("{}: {message}", path.display()));
-    let bytes = fs::read(path)
-        .map_err(|error| Error::no_input(format!("{}: cannot be read", path.display())).with_source(error))?;
+    let bytes = fs::read(path).map_err(|error| Error::no_input(format!("{}: cannot be read", path.display())).with_source(error))?;
     let file = SafeTensors::deserialize(&bytes).map_err(|error| at("is no safetensors file".to_owned()).with_source(error))?;
     let input = file.tensor("input").map_err(|_| at("has no tensor `input`".to_owned()))?;
     let &[batch, channels, rows, columns] = input.shape() else {

@@ -6,8 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use gradcast::network::load::{LoadOptions, load};
-use gradcast::network::op::Place;
 use gradcast::network::onnx;
+use gradcast::network::op::Place;
 use gradcast::network::plan::Plan;
 use gradcast::network::structure::Network;
 use gradcast::saliency::{Explainer, Explanation, Rescale, Target};

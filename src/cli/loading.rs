@@ -99,7 +99,9 @@ pub fn class_target(target: &TargetOptions, loaded: &Loaded) -> Result<Target> {
 
 fn label_index(label: &str, loaded: &Loaded) -> Result<usize> {
     if loaded.labels.is_empty() {
-        return Err(Error::usage(format!("--target {label:?}: the network's labels are not known; give an index, or output.labels in its manifest")));
+        return Err(Error::usage(format!(
+            "--target {label:?}: the network's labels are not known; give an index, or output.labels in its manifest"
+        )));
     }
     let wanted = label.to_lowercase();
     let matches = |test: &dyn Fn(&str) -> bool| -> Vec<usize> {

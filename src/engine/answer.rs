@@ -53,7 +53,10 @@ pub(super) fn frames(explanation: &Explanation) -> Result<Vec<FrameAnswer>> {
                 width: width as usize,
                 height: height as usize,
                 leading: indices.iter().zip(values).map(|(&index, probability)| Class { index: index as usize, probability }).collect(),
-                target: Class { index: target as usize, probability: probabilities.f_get(frame)?.f_get(target)?.f_double_value(&[])? as f32 },
+                target: Class {
+                    index: target as usize,
+                    probability: probabilities.f_get(frame)?.f_get(target)?.f_double_value(&[])? as f32,
+                },
                 residual: residuals[frame as usize],
             })
         })

@@ -116,7 +116,8 @@ mod tests {
     #[test]
     fn parts_take_their_turn_whatever_their_order() {
         let choice = Choice::hold(Duration::from_secs(10));
-        let logits = |class: i64| Tensor::zeros([1, 4], (tch::Kind::Float, tch::Device::Cpu)).index_fill(1, &Tensor::from_slice(&[class]), 1.0);
+        let logits =
+            |class: i64| Tensor::zeros([1, 4], (tch::Kind::Float, tch::Device::Cpu)).index_fill(1, &Tensor::from_slice(&[class]), 1.0);
         std::thread::scope(|scope| {
             let late = scope.spawn(|| choice.choose(2, &logits(3), &[Duration::from_millis(2)]));
             let failed = scope.spawn(|| choice.skip(1));

@@ -33,8 +33,7 @@ impl Ticket {
 
     fn wait(self) -> Result<Explanation> {
         let lost = || Error::runtime("a worker ended before it gave its result");
-        let parts: Vec<Explanation> =
-            self.parts.into_iter().map(|part| part.recv().map_err(|_| lost())?).collect::<Result<_>>()?;
+        let parts: Vec<Explanation> = self.parts.into_iter().map(|part| part.recv().map_err(|_| lost())?).collect::<Result<_>>()?;
         join(parts)
     }
 }
@@ -43,9 +42,7 @@ fn join(mut parts: Vec<Explanation>) -> Result<Explanation> {
     if parts.len() == 1 {
         return Ok(parts.remove(0));
     }
-    let cat = |part: fn(&Explanation) -> &Tensor| -> Result<Tensor> {
-        Ok(Tensor::f_cat(&parts.iter().map(part).collect::<Vec<_>>(), 0)?)
-    };
+    let cat = |part: fn(&Explanation) -> &Tensor| -> Result<Tensor> { Ok(Tensor::f_cat(&parts.iter().map(part).collect::<Vec<_>>(), 0)?) };
     Ok(Explanation {
         logits: cat(|e| &e.logits)?,
         target: parts.iter().flat_map(|e| e.target.iter().copied()).collect(),
@@ -54,9 +51,6 @@ fn join(mut parts: Vec<Explanation>) -> Result<Explanation> {
         input_term: cat(|e| &e.input_term)?,
         bias_term_total: cat(|e| &e.bias_term_total)?,
         residual: cat(|e| &e.residual)?,
-        timing: Timing {
-            forward: parts.iter().map(|e| e.timing.forward).sum(),
-            adjoint: parts.iter().map(|e| e.timing.adjoint).sum(),
-        },
+        timing: Timing { forward: parts.iter().map(|e| e.timing.forward).sum(), adjoint: parts.iter().map(|e| e.timing.adjoint).sum() },
     })
 }

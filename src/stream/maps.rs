@@ -30,7 +30,8 @@ impl Maps {
         let name = path.file_name().ok_or_else(|| Error::usage(format!("{}: is no file name", path.display())))?;
         let part = path.with_file_name(format!(".{}.part", name.to_string_lossy()));
         let file = File::create(&part).map_err(|error| unwritable(path, error))?;
-        let mut maps = Maps { path: path.to_owned(), part, file: BufWriter::new(file), size: (0, 0), pts_ns: Vec::new(), targets: Vec::new() };
+        let mut maps =
+            Maps { path: path.to_owned(), part, file: BufWriter::new(file), size: (0, 0), pts_ns: Vec::new(), targets: Vec::new() };
         maps.file.write_all(&[b' '; 8 + HEADER_BYTES]).map_err(|error| unwritable(path, error))?;
         Ok(maps)
     }

@@ -98,11 +98,8 @@ impl Summary {
 
     /// The classes that led most frames, at most `count` of them.
     pub fn top_classes(&self, count: usize) -> Vec<ClassShare> {
-        let mut classes: Vec<ClassShare> = self
-            .classes
-            .iter()
-            .map(|(&index, &(frames, sum))| ClassShare { index, frames, probability: sum / frames as f64 })
-            .collect();
+        let mut classes: Vec<ClassShare> =
+            self.classes.iter().map(|(&index, &(frames, sum))| ClassShare { index, frames, probability: sum / frames as f64 }).collect();
         classes.sort_by(|a, b| b.frames.cmp(&a.frames).then(b.probability.total_cmp(&a.probability)));
         classes.truncate(count);
         classes

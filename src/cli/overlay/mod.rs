@@ -152,7 +152,11 @@ pub fn run(args: Args) -> Result<()> {
     let result = stream::run(run, engine, &mut progress, &stop);
     progress.finish();
     let summary = result?;
-    let text = if args.json { format!("{}\n", report::json(&summary, &labels)) } else { report::text(&summary, &labels, &args.out.display().to_string()) };
+    let text = if args.json {
+        format!("{}\n", report::json(&summary, &labels))
+    } else {
+        report::text(&summary, &labels, &args.out.display().to_string())
+    };
     super::print(&text)?;
     if summary.stopped_by != 0 {
         return Err(Error::new(
@@ -166,7 +170,11 @@ pub fn run(args: Args) -> Result<()> {
         ));
     }
     if args.strict && summary.frames_lost > 0 {
-        return Err(Error::data(format!("{input}: {} frames were lost, and --strict allows none; {} holds the others", summary.frames_lost, args.out.display())));
+        return Err(Error::data(format!(
+            "{input}: {} frames were lost, and --strict allows none; {} holds the others",
+            summary.frames_lost,
+            args.out.display()
+        )));
     }
     Ok(())
 }

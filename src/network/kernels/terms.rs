@@ -3,10 +3,10 @@
 //! With g = df/dy of the activation's output y (pixels x channels), bounds low and high, and the affine node's bias b (channels):
 //! g' = g where low < y < high, else 0; the affine term is T = g' b; the activation's is U = g times the bound that y has reached.
 
-use super::element::Element;
-use super::portable;
 #[cfg(target_arch = "x86_64")]
 use super::avx2;
+use super::element::Element;
+use super::portable;
 
 /// Bounds of a clipping activation: y = min(max(x, low), high). A rectifier has low = 0 and high = infinity.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -126,7 +126,15 @@ mod tests {
         agree(affine, &affine_map, &terms, channels);
         agree(affine_2, &affine_portable, &terms, channels);
         if bounds.have_term() {
-            let reached = |y: f32| if y >= bounds.high { bounds.high } else if y <= bounds.low { bounds.low } else { 0.0 };
+            let reached = |y: f32| {
+                if y >= bounds.high {
+                    bounds.high
+                } else if y <= bounds.low {
+                    bounds.low
+                } else {
+                    0.0
+                }
+            };
             let terms: Vec<f64> = pairs().map(|(g, y)| f64::from(g) * f64::from(reached(y))).collect();
             agree(clip, &clip_map, &terms, channels);
             agree(clip_2, &clip_portable, &terms, channels);

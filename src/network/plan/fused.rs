@@ -130,7 +130,11 @@ unsafe fn elements_mut<E: Element>(tensor: &mut Tensor) -> &mut [E] {
 
 impl Stage for FusedConv {
     fn forward(&self, inputs: &[&Tensor]) -> Result<Forward> {
-        let t0=std::time::Instant::now(); let mut y = self.conv.run(inputs[0])?; if std::env::var("PROF").is_ok(){eprintln!("FWD {:?} {} conv {:.3}",y.size(),self.conv.describe(),t0.elapsed().as_secs_f64()*1e3);}
+        let t0 = std::time::Instant::now();
+        let mut y = self.conv.run(inputs[0])?;
+        if std::env::var("PROF").is_ok() {
+            eprintln!("FWD {:?} {} conv {:.3}", y.size(), self.conv.describe(), t0.elapsed().as_secs_f64() * 1e3);
+        }
         if let Some((bounds, _)) = self.activation {
             let _ = y.f_clamp_(f64::from(bounds.low), f64::from(bounds.high))?;
         }
@@ -150,12 +154,24 @@ impl Stage for FusedConv {
         }
         let mut none = Ignored;
         let terms = if terms.takes_reduced() { terms } else { &mut none };
-        let t0=std::time::Instant::now();
+        let t0 = std::time::Instant::now();
         match grad.kind() {
             Kind::BFloat16 => self.reduce::<bf16>(&mut grad, y, terms)?,
             _ => self.reduce::<f32>(&mut grad, y, terms)?,
         }
-        let t1=t0.elapsed(); let t2=std::time::Instant::now(); let r=self.conv.run_adjoint(&grad)?; if std::env::var("PROF").is_ok(){eprintln!("ADJ {:?} {} terms {:.3} conv {:.3}",grad.size(),self.conv.describe(),t1.as_secs_f64()*1e3,t2.elapsed().as_secs_f64()*1e3);} Ok(vec![Some(r.into())])
+        let t1 = t0.elapsed();
+        let t2 = std::time::Instant::now();
+        let r = self.conv.run_adjoint(&grad)?;
+        if std::env::var("PROF").is_ok() {
+            eprintln!(
+                "ADJ {:?} {} terms {:.3} conv {:.3}",
+                grad.size(),
+                self.conv.describe(),
+                t1.as_secs_f64() * 1e3,
+                t2.elapsed().as_secs_f64() * 1e3
+            );
+        }
+        Ok(vec![Some(r.into())])
     }
 }
 
