@@ -3,7 +3,7 @@
 //! Derivative: linear in x up to b. Adjoint: the transposed convolution of grad_out with W. Bias: b.
 //! A stride of one makes the adjoint a convolution again, with W transposed and flipped once, when the kernel is made.
 
-use tch::Tensor;
+use tch::{Device, Tensor};
 
 use super::window::{Window, ints};
 use crate::error::Result;
@@ -109,6 +109,8 @@ pub struct ConvKernel {
     groups: i64,
     input: [usize; 2],
     adjoint: Adjoint,
+    /// Straight to oneDNN: left to itself libtorch takes a slower way (im2col and a matrix product) on one thread.
+    onednn: bool,
 }
 
 impl ConvKernel {
@@ -118,7 +120,8 @@ impl ConvKernel {
         let weight = if place.channels_last() { memory::channels_last(&weight)? } else { weight };
         let bias = conv.bias.as_ref().map(|bias| weights::tensor(bias, place)).transpose()?;
         let adjoint = adjoint(conv, &weight, input, place)?;
-        Ok(ConvKernel { weight, bias, window: conv.window.clone(), groups: conv.groups as i64, input, adjoint })
+        let onednn = place.device == Device::Cpu && place.channels_last();
+        Ok(ConvKernel { weight, bias, window: conv.window.clone(), groups: conv.groups as i64, input, adjoint, onednn })
     }
 
     /// The bias (O,).
@@ -126,16 +129,22 @@ impl ConvKernel {
         self.bias.as_ref()
     }
 
-    #[allow(missing_docs)] pub fn describe(&self)->String{format!("k{} s{} g{} {}",self.window.kernel[0],self.window.strides[0],self.groups,match self.adjoint{Adjoint::Flipped{..}=>"flip",_=>"transp"})}
     /// y for x (N, C, H, W).
     pub fn run(&self, x: &Tensor) -> Result<Tensor> {
         let w = &self.window;
-        let (strides, dilations) = (ints(w.strides), ints(w.dilations));
         if w.symmetric() {
-            return Ok(x.f_conv2d(&self.weight, self.bias.as_ref(), strides, ints(w.pads_begin), dilations, self.groups)?);
+            return self.convolve(x, &self.weight, self.bias.as_ref(), ints(w.strides), ints(w.pads_begin));
         }
         let padded = x.f_constant_pad_nd(w.border())?;
-        Ok(padded.f_conv2d(&self.weight, self.bias.as_ref(), strides, [0, 0], dilations, self.groups)?)
+        self.convolve(&padded, &self.weight, self.bias.as_ref(), ints(w.strides), [0, 0])
+    }
+
+    fn convolve(&self, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, strides: [i64; 2], padding: [i64; 2]) -> Result<Tensor> {
+        let dilations = ints(self.window.dilations);
+        if self.onednn {
+            return Ok(x.f_mkldnn_convolution(weight, bias, padding, strides, dilations, self.groups)?);
+        }
+        Ok(x.f_conv2d(weight, bias, strides, padding, dilations, self.groups)?)
     }
 
     /// grad_in for grad_out.
@@ -143,9 +152,7 @@ impl ConvKernel {
         let w = &self.window;
         let dilations = ints(w.dilations);
         match &self.adjoint {
-            Adjoint::Flipped { weight, padding } => {
-                Ok(grad.f_conv2d(weight, None::<&Tensor>, [1, 1], padding, dilations, self.groups)?)
-            }
+            Adjoint::Flipped { weight, padding } => self.convolve(grad, weight, None, [1, 1], *padding),
             Adjoint::Transposed { output_padding, cut } => {
                 let none = None::<&Tensor>;
                 let (strides, pads) = (ints(w.strides), ints(w.pads_begin));

@@ -9,7 +9,7 @@ use super::stage::Stage;
 use crate::error::Result;
 use crate::network::kernels::{Bounds, Element, ImageTerms, clipped_terms, plain_terms};
 use crate::network::memory;
-use crate::network::op::{Forward, Gradient, Keeps, Kernel, Place, Saved};
+use crate::network::op::{Forward, Gradient, Keeps, Place, Saved};
 use crate::network::ops::{Conv, ConvKernel, Op};
 use crate::network::structure::Network;
 
@@ -130,11 +130,7 @@ unsafe fn elements_mut<E: Element>(tensor: &mut Tensor) -> &mut [E] {
 
 impl Stage for FusedConv {
     fn forward(&self, inputs: &[&Tensor]) -> Result<Forward> {
-        let t0 = std::time::Instant::now();
         let mut y = self.conv.run(inputs[0])?;
-        if std::env::var("PROF").is_ok() {
-            eprintln!("FWD {:?} {} conv {:.3}", y.size(), self.conv.describe(), t0.elapsed().as_secs_f64() * 1e3);
-        }
         if let Some((bounds, _)) = self.activation {
             let _ = y.f_clamp_(f64::from(bounds.low), f64::from(bounds.high))?;
         }
@@ -154,24 +150,11 @@ impl Stage for FusedConv {
         }
         let mut none = Ignored;
         let terms = if terms.takes_reduced() { terms } else { &mut none };
-        let t0 = std::time::Instant::now();
         match grad.kind() {
             Kind::BFloat16 => self.reduce::<bf16>(&mut grad, y, terms)?,
             _ => self.reduce::<f32>(&mut grad, y, terms)?,
         }
-        let t1 = t0.elapsed();
-        let t2 = std::time::Instant::now();
-        let r = self.conv.run_adjoint(&grad)?;
-        if std::env::var("PROF").is_ok() {
-            eprintln!(
-                "ADJ {:?} {} terms {:.3} conv {:.3}",
-                grad.size(),
-                self.conv.describe(),
-                t1.as_secs_f64() * 1e3,
-                t2.elapsed().as_secs_f64() * 1e3
-            );
-        }
-        Ok(vec![Some(r.into())])
+        Ok(vec![Some(self.conv.run_adjoint(&grad)?.into())])
     }
 }
 
