@@ -1,0 +1,97 @@
+//! Whether an output is its input's video: as many frames, their times, size and colours, and the audio's bytes.
+
+use std::path::Path;
+
+use crate::probe::{Probe, Stream, decoded_frames, probe};
+
+const MILLISECOND: f64 = 0.001;
+/// A millisecond, and what a container that counts in milliseconds rounds off.
+const CLOSE: f64 = 0.001_05;
+
+/// Compares times, sizes, colours and audio. Gives the probed output for more.
+#[track_caller]
+pub fn assert_same_video(input: &Path, out: &Path) -> Probe {
+    let (from, to) = (probe(input), probe(out));
+    assert_same_times(&from.video, &to.video);
+    assert_eq!(decoded_frames(out), to.video.packets.len() as u64, "every frame decodes");
+    assert_same_look(&from.video, &to.video);
+    assert_eq!(from.audio.is_some(), to.audio.is_some(), "audio");
+    if let (Some(audio), Some(kept)) = (&from.audio, &to.audio) {
+        assert_same_audio(&from.video, audio, &to.video, kept);
+    }
+    to
+}
+
+/// As many frames, each with the input's time relative to the first, and shown until the next.
+#[track_caller]
+pub fn assert_same_times(from: &Stream, to: &Stream) {
+    assert_eq!(to.packets.len(), from.packets.len(), "frames");
+    let (wanted, got) = (from.times(), to.times());
+    assert_eq!(got.len(), to.packets.len(), "every frame has a time");
+    // A raw bitstream has no times.
+    if wanted.len() == got.len() {
+        for (index, (wanted, got)) in wanted.iter().map(|t| t - from.times()[0]).zip(got.iter().map(|t| t - got[0])).enumerate() {
+            assert!((wanted - got).abs() <= CLOSE, "frame {index} is at {got} s, not at {wanted} s");
+        }
+    }
+    for (index, pair) in to.packets.windows(2).enumerate() {
+        let (Some(duration), Some(start), Some(end)) = (pair[0].duration_seconds, pair[0].pts_seconds, pair[1].pts_seconds) else {
+            continue;
+        };
+        // Matroska has no durations; ffprobe puts the mean frame's in.
+        if to.fields["codec_time_base"] != "1/1000" && to.field("time_base") != "1/1000" {
+            assert!((duration - (end - start)).abs() <= CLOSE, "frame {index} is shown for {duration} s, not for {}", end - start);
+        }
+    }
+    if let (Some(wanted), Some(got)) = (last_duration(from), last_duration(to)) {
+        assert!((wanted - got).abs() <= CLOSE, "the last frame is shown for {got} s, not for {wanted} s");
+    }
+}
+
+fn last_duration(stream: &Stream) -> Option<f64> {
+    stream.packets.last()?.duration_seconds.filter(|&seconds| seconds > MILLISECOND)
+}
+
+/// The displayed size, one pixel more where H.264 wants it even; the shape of pixels; and every colour tag that the input has.
+#[track_caller]
+fn assert_same_look(from: &Stream, to: &Stream) {
+    let (mut width, mut height) = from.size_px();
+    if from.rotation() % 180 != 0 {
+        (width, height) = (height, width);
+    }
+    if ["h264", "hevc"].contains(&to.field("codec_name").as_str()) {
+        (width, height) = (width.next_multiple_of(2), height.next_multiple_of(2));
+    }
+    assert_eq!(to.size_px(), (width, height), "size");
+    assert_eq!(to.rotation(), 0, "upright without a tag");
+    let aspect = |stream: &Stream| {
+        let text = stream.field("sample_aspect_ratio");
+        if text == "unknown" || text == "0:1" { "1:1".to_owned() } else { text }
+    };
+    if from.rotation() == 0 {
+        assert_eq!(aspect(to), aspect(from), "pixel aspect");
+    }
+    for tag in ["color_range", "color_space", "color_transfer", "color_primaries"] {
+        let wanted = from.field(tag);
+        if !["unknown", "gbr"].contains(&wanted.as_str()) {
+            assert_eq!(to.field(tag), wanted, "{tag}");
+        }
+    }
+}
+
+/// The same packets at the same times relative to the first video frame.
+#[track_caller]
+pub fn assert_same_audio(from_video: &Stream, from: &Stream, to_video: &Stream, to: &Stream) {
+    assert_eq!(to.field("codec_name"), from.field("codec_name"), "audio codec");
+    assert_eq!(to.field("sample_rate"), from.field("sample_rate"), "sample rate");
+    assert_eq!(to.field("channels"), from.field("channels"), "channels");
+    let hashes = |stream: &Stream| stream.packets.iter().map(|packet| packet.hash.clone()).collect::<Vec<_>>();
+    assert_eq!(hashes(to), hashes(from), "audio packets");
+    let offset = |video: &Stream, audio: &Stream| audio.times().first().expect("audio has times") - video.times().first().unwrap_or(&0.0);
+    let (wanted, got) = (offset(from_video, from), offset(to_video, to));
+    assert!((wanted - got).abs() <= CLOSE, "audio begins {got} s after the first frame, not {wanted} s");
+    let (wanted, got) = (last_duration(from), last_duration(to));
+    if let (Some(wanted), Some(got)) = (wanted, got) {
+        assert!((wanted - got).abs() <= 2.0 * CLOSE, "the last audio packet lasts {got} s, not {wanted} s");
+    }
+}
