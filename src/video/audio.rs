@@ -116,7 +116,8 @@ impl AudioTrack {
             match &info.data {
                 Some(gst::PadProbeData::Buffer(buffer)) => {
                     if probe_bound.closed.load(Ordering::Relaxed) {
-                        return gst::PadProbeReturn::Drop;
+                        info.data = None;
+                        return gst::PadProbeReturn::Handled;
                     }
                     probe_bound.waiting_bytes.fetch_add(buffer.size() as u64, Ordering::Relaxed);
                     probe_bound.hold();

@@ -93,7 +93,11 @@ const ENCODERS: &[Encoder] = &[
         presets: X26X,
         properties: |q| match q.bitrate_kbps {
             Some(kbps) => format!("speed-preset={} pass=cbr bitrate={kbps} key-int-max={}", q.preset, q.key_interval_frames),
-            None => format!("speed-preset={} pass=qual quantizer={} key-int-max={}", q.preset, q.crf, q.key_interval_frames),
+            // Without the buffer of 0: `bitrate`, 2048 if not set, would cap the rate of constant quality too.
+            None => {
+                let Quality { preset, crf, key_interval_frames, .. } = q;
+                format!("speed-preset={preset} pass=qual quantizer={crf} vbv-buf-capacity=0 key-int-max={key_interval_frames}")
+            }
         },
     },
     Encoder {
@@ -116,7 +120,8 @@ const ENCODERS: &[Encoder] = &[
         properties: |q| {
             let rate = match q.bitrate_kbps {
                 Some(kbps) => format!("end-usage=vbr target-bitrate={}", u64::from(kbps) * 1000),
-                None => format!("end-usage=3 cq-level={}", q.crf),
+                // Constrained quality: the level holds as long as the rate stays below a limit, which is set out of reach.
+                None => format!("end-usage=cq cq-level={} target-bitrate=1000000000", q.crf),
             };
             let Quality { preset, key_interval_frames, threads, .. } = q;
             format!(
@@ -133,8 +138,7 @@ const ENCODERS: &[Encoder] = &[
         properties: |q| {
             let rate = match q.bitrate_kbps {
                 Some(kbps) => format!("end-usage=vbr target-bitrate={}", u64::from(kbps) * 1000),
-                // Constrained quality: the level holds as long as the rate stays below a limit that is set out of reach.
-                None => format!("end-usage=cq cq-level={} target-bitrate=100000000", q.crf),
+                None => format!("end-usage=cq cq-level={} target-bitrate=1000000000", q.crf),
             };
             format!("{rate} deadline=1 cpu-used={} threads={} keyframe-max-dist={}", q.preset, q.threads, q.key_interval_frames)
         },
@@ -249,7 +253,7 @@ impl Encoder {
     pub fn text(&self, settings: &SinkSettings, frame_rate: Option<(u32, u32)>) -> Result<String> {
         let rate = frame_rate.map_or(30.0, |(n, d)| f64::from(n) / f64::from(d.max(1)));
         let quality = self.quality(settings, rate.round().clamp(1.0, 300.0) as u32)?;
-        Ok(format!("{} name=encoder {}", self.element, (self.properties)(&quality)))
+        Ok(format!("{} {}", self.element, (self.properties)(&quality)))
     }
 
     fn quality(&self, settings: &SinkSettings, key_interval_frames: u32) -> Result<Quality> {
@@ -278,5 +282,31 @@ impl Encoder {
         };
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(16);
         Ok(Quality { crf, bitrate_kbps: settings.bitrate_kbps, preset, key_interval_frames, threads })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::video::launch::branch;
+
+    #[test]
+    fn every_installed_encoder_takes_its_properties() {
+        crate::video::init().unwrap();
+        let mut tried = 0;
+        for encoder in ENCODERS {
+            if require(encoder.element).is_err() {
+                eprintln!("skipped: {} is not installed", encoder.element);
+                continue;
+            }
+            for (crf, bitrate_kbps) in [(Some(20), None), (None, Some(1500)), (None, None)] {
+                let settings = SinkSettings { crf, bitrate_kbps, ..SinkSettings::default() };
+                let text = encoder.text(&settings, Some((30_000, 1001))).unwrap();
+                branch(&text, &[]).unwrap_or_else(|error| panic!("{text}: {error}"));
+                tried += 1;
+            }
+            assert!(!encoder.formats().unwrap().is_empty());
+        }
+        assert!(tried >= 3, "x264enc at least is installed");
     }
 }

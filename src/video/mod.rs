@@ -5,6 +5,7 @@
 //! invented, and their times are running time relative to the first frame.
 
 mod audio;
+mod bitstream;
 mod caps;
 mod container;
 mod decoded;
@@ -45,6 +46,7 @@ pub fn init() -> Result<()> {
                 factory.set_rank(gst::Rank::NONE);
             }
         }
+        losses::listen_to_libav();
         Ok(())
     });
     started.clone().map_err(|error| Error::runtime(format!("GStreamer does not start: {error}")))

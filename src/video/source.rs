@@ -9,7 +9,8 @@ use gst::prelude::*;
 use gst_video::{VideoFrame, VideoInfo};
 
 use super::audio::{self, AudioInfo, AudioMode, AudioTrack, Bound, running_time_ns};
-use super::caps::{nearest_format, picture_info, shape};
+use super::bitstream;
+use super::caps::{complete_colours, nearest_format, picture_info, shape};
 use super::decoded::DecodedFrame;
 use super::launch::{branch, named, pipeline};
 use super::losses::{DecoderCount, Losses};
@@ -107,6 +108,7 @@ impl Source {
         let count = Arc::new(DecoderCount::default());
         choose_streams(&input, settings.audio, &linked);
         count_decoder(&input, &count);
+        bitstream::prefer(&input);
         link_streams(&input, &running, settings, &linked);
 
         let opened = Opening { running, linked, name: settings.input.clone() }.preroll()?;
@@ -127,7 +129,8 @@ impl Source {
     pub fn losses(&self) -> Losses {
         let (frames, corrupted) = self.count.losses(self.decoded_all);
         let state = self.running.watch.lock();
-        Losses { frames, corrupted, complaints: state.complaints, last_message: state.last_complaint.clone() }
+        let last_message = state.last_complaint.clone().or_else(|| self.count.last_message());
+        Losses { frames, corrupted, complaints: state.complaints, last_message }
     }
 
     /// The next frame, in order, when it is there. `None` at the end.
@@ -489,13 +492,19 @@ fn link_streams(input: &gst::Element, running: &Arc<Running>, settings: &SourceS
 }
 
 fn link_video(running: &Running, pad: &gst::Pad, caps: &gst::Caps, formats: &[PixelFormat]) -> Result<gst_app::AppSink> {
-    let decoded = VideoInfo::from_caps(caps).map_err(|error| Error::data(format!("caps that say no size: {error}")))?;
+    let mut caps = caps.clone();
+    if let Some(structure) = caps.make_mut().structure_mut(0) {
+        complete_colours(structure);
+    }
+    let decoded = VideoInfo::from_caps(&caps).map_err(|error| Error::data(format!("caps that say no size: {error}")))?;
     let format = nearest_format(&decoded, formats)?;
     let deinterlace = if format.sample_bits() == 8 { "deinterlace mode=auto fields=top !" } else { "" };
     let bin = branch(include_str!("../../pipelines/file_source_video.gst"), &[("deinterlace", deinterlace)])?;
     named::<gst::Element>(&bin, "shape").set_property("caps", shape(&decoded, format));
     let frames: gst_app::AppSink = named(&bin, "frames");
     offer_strides(&frames);
+    let convert: gst::Element = named(&bin, "convert");
+    bitstream::on_caps(&convert.static_pad("sink").expect("videoconvertscale has a sink pad"), complete_colours);
     let failed = |error: gst::glib::BoolError| Error::runtime(error.to_string());
     running.pipeline.add(&bin).map_err(failed)?;
     bin.sync_state_with_parent().map_err(failed)?;
@@ -529,9 +538,13 @@ fn offer_strides(frames: &gst_app::AppSink) {
 fn watch_frames(frames: &gst_app::AppSink, running: &Running, spill: &Arc<AtomicBool>) {
     let (watch, spill) = (Arc::clone(&running.watch), Arc::clone(spill));
     let pad = frames.static_pad("sink").expect("appsink has a sink pad");
-    pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+    pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
         watch.update(|state| state.progress += 1);
-        if spill.load(Ordering::Relaxed) { gst::PadProbeReturn::Drop } else { gst::PadProbeReturn::Ok }
+        if spill.load(Ordering::Relaxed) {
+            info.data = None;
+            return gst::PadProbeReturn::Handled;
+        }
+        gst::PadProbeReturn::Ok
     });
 }
 
