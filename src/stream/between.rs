@@ -18,6 +18,11 @@ pub enum Between {
     Interpolate,
 }
 
+impl Between {
+    /// Frames between two explained ones wait for the second where the map is interpolated: as many as memory should hold.
+    pub const MOST_INTERPOLATED: usize = 32;
+}
+
 impl FromStr for Between {
     type Err = Error;
 

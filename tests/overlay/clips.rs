@@ -113,7 +113,7 @@ fn a_broken_nal_unit_is_counted_and_strict_refuses_it() {
     let out = folder.path().join("out.mp4");
     let ran = overlay(&media("sample_with_invalid_nalu.mp4").expect("it was there"), &out, &["--strict", "--every", "60", "--json"]);
     assert_eq!(ran.code, 65, "{}", ran.stderr);
-    assert!(ran.stderr.contains("1 frame was lost") && ran.stderr.contains("--strict"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("lost: 1 frame,") && ran.stderr.contains("--strict"), "{}", ran.stderr);
     assert_eq!(decoded_frames(&out), 30, "what there is stands in the file that the sentence names");
 }
 

@@ -61,12 +61,8 @@ pub fn summary(input: &Path, out: &Path, arguments: &[&str]) -> Value {
 
 /// Makes a file with ffmpeg.
 pub fn ffmpeg(arguments: &[&str], out: &Path) {
-    let output = Command::new("ffmpeg")
-        .args(["-nostdin", "-v", "error", "-y"])
-        .args(arguments)
-        .arg(out)
-        .output()
-        .expect("ffmpeg is installed");
+    let output =
+        Command::new("ffmpeg").args(["-nostdin", "-v", "error", "-y"]).args(arguments).arg(out).output().expect("ffmpeg is installed");
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
