@@ -86,6 +86,7 @@ pub struct AudioTrack {
     mode: AudioMode,
     /// Stream time of the first frame, and the window of stream time that is wanted, in nanoseconds.
     pub(super) first_frame_ns: i64,
+    pub(super) timeline: Timeline,
     pub(super) window_ns: (Option<i64>, Option<i64>),
     ahead: Option<Packet>,
 }
@@ -139,7 +140,17 @@ impl AudioTrack {
         bin.sync_state_with_parent().map_err(|error| Error::runtime(error.to_string()))?;
         pad.link(&bin.static_pad("sink").expect("the audio branch leaves one pad open")).map_err(failed)?;
         let running = Arc::clone(running);
-        Ok(Self { packets, bound, running, caps, mode, first_frame_ns: 0, window_ns: (None, None), ahead: None })
+        Ok(Self {
+            packets,
+            bound,
+            running,
+            caps,
+            mode,
+            first_frame_ns: 0,
+            timeline: Timeline::default(),
+            window_ns: (None, None),
+            ahead: None,
+        })
     }
 
     pub(super) fn bound(&self) -> Arc<Bound> {
@@ -167,7 +178,7 @@ impl AudioTrack {
             };
             let Some(buffer) = sample.buffer_owned() else { continue };
             self.bound.took(buffer.size() as u64);
-            let Some(time_ns) = sample_time_ns(&sample) else { continue };
+            let Some(time_ns) = sample_time_ns(&sample, self.timeline) else { continue };
             let end_ns = time_ns + buffer.duration().map_or(1, |duration| duration.nseconds().max(1) as i64);
             if self.window_ns.0.is_some_and(|start| end_ns <= start) {
                 continue;
@@ -205,13 +216,27 @@ fn end_ns(pad: &gst::Pad, buffer: &gst::Buffer) -> Option<i64> {
     time_ns(event.segment(), Some(buffer.pts()? + buffer.duration().unwrap_or_default()))
 }
 
-/// A sample's time in the file, in nanoseconds.
-pub(super) fn sample_time_ns(sample: &gst::Sample) -> Option<i64> {
-    time_ns(sample.segment()?, sample.buffer()?.pts())
+/// Where a sample's time in the file is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Timeline {
+    /// In the segment: stream time.
+    #[default]
+    Segment,
+    /// In the buffer alone: matroskademux in 1.22 sends the first stream a segment that begins at its own start and soon another one that
+    /// begins at the other stream's, so that times jump. Its timestamps are the file's.
+    Buffer,
 }
 
-/// Stream time in nanoseconds, negative before the file's start (a codec's priming). Running time would serve as well, did not
-/// matroskademux in 1.22 send the first stream a second segment that makes it jump by the time between the streams' starts.
+/// A sample's time in the file, in nanoseconds.
+pub(super) fn sample_time_ns(sample: &gst::Sample, timeline: Timeline) -> Option<i64> {
+    let pts = sample.buffer()?.pts();
+    match timeline {
+        Timeline::Segment => time_ns(sample.segment()?, pts),
+        Timeline::Buffer => pts.map(|pts| pts.nseconds() as i64),
+    }
+}
+
+/// Stream time in nanoseconds, negative before the file's start (a codec's priming).
 fn time_ns(segment: &gst::Segment, time: Option<gst::ClockTime>) -> Option<i64> {
     let signed = segment.downcast_ref::<gst::ClockTime>()?.to_stream_time_full(time?)?;
     Some(match signed {

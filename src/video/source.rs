@@ -8,7 +8,7 @@ use std::time::Duration;
 use gst::prelude::*;
 use gst_video::{VideoFrame, VideoInfo};
 
-use super::audio::{self, AudioInfo, AudioMode, AudioTrack, Bound, sample_time_ns};
+use super::audio::{self, AudioInfo, AudioMode, AudioTrack, Bound, Timeline, sample_time_ns};
 use super::bitstream;
 use super::caps::{complete_colours, nearest_format, picture_info, shape};
 use super::decoded::DecodedFrame;
@@ -71,6 +71,7 @@ pub struct Source {
     /// Frames are not wanted any more; what still comes is thrown away, so that audio goes on.
     spill: Arc<AtomicBool>,
     name: String,
+    timeline: Timeline,
     first_ns: i64,
     window_ns: (Option<i64>, Option<i64>),
     ahead: Option<Timed>,
@@ -188,7 +189,7 @@ impl Source {
                 continue;
             }
             let guess = self.last_ns.map(|last| last + self.last_duration.as_nanos() as i64);
-            let pts_ns = sample_time_ns(&sample).or(guess).unwrap_or(0);
+            let pts_ns = sample_time_ns(&sample, self.timeline).or(guess).unwrap_or(0);
             if self.window_ns.0.is_some_and(|start| pts_ns < start) {
                 continue;
             }
@@ -342,13 +343,14 @@ impl Opening {
         let total = self.running.pipeline.query_duration::<gst::ClockTime>().map(Duration::from);
         let start = settings.start.filter(|start| !start.is_zero());
         let mut window_ns = (None, None);
+        let timeline = timeline_of(&self.running.pipeline);
         let past_end = || Error::usage(format!("{}: the start lies after the end of the video", self.name));
         if let Some(start) = start {
             if total.is_some_and(|total| start >= total) {
                 return Err(past_end());
             }
             // In MPEG-TS the first frame does not lie at zero.
-            let first_ns = first_sample(&self.linked).as_ref().and_then(sample_time_ns).unwrap_or(0);
+            let first_ns = first_sample(&self.linked).as_ref().and_then(|sample| sample_time_ns(sample, timeline)).unwrap_or(0);
             let start_ns = first_ns + nanos(start);
             window_ns = (Some(start_ns), settings.duration.map(|duration| start_ns + nanos(duration)));
             let from_ns = start_ns - nanos(RUN_UP.min(start));
@@ -392,6 +394,7 @@ impl Opening {
             count,
             spill,
             name: self.name,
+            timeline,
             first_ns: 0,
             window_ns,
             ahead: None,
@@ -415,9 +418,18 @@ impl Opening {
         let window_ns = source.window_ns;
         if let Some(track) = &mut source.audio {
             track.first_frame_ns = first_ns;
+            track.timeline = timeline;
             track.window_ns = window_ns;
         }
         Ok(source)
+    }
+}
+
+fn timeline_of(pipeline: &gst::Pipeline) -> Timeline {
+    let is_matroska = |element: gst::Element| element.factory().is_some_and(|factory| factory.name() == "matroskademux");
+    match pipeline.iterate_recurse().into_iter().flatten().any(is_matroska) {
+        true => Timeline::Buffer,
+        false => Timeline::Segment,
     }
 }
 
