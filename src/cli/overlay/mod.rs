@@ -184,7 +184,7 @@ fn sink_settings(args: &Args) -> SinkSettings {
         path: args.out.clone(),
         force: args.force,
         encoder: args.encoder.encoder.clone(),
-        crf: args.encoder.crf.map(u32::from),
+        crf: args.encoder.crf,
         preset: args.encoder.preset.clone(),
         bitrate_kbps: args.encoder.bitrate,
     }
