@@ -1,11 +1,9 @@
 //! What frames between two explained ones show.
 
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::FrameAnswer;
-use crate::error::{Error, Result};
 use crate::video::DecodedFrame;
 
 /// What frames between two explained ones show.
@@ -16,18 +14,6 @@ pub enum Between {
     Hold,
     /// A map between those of the explained frames before and after, by time.
     Interpolate,
-}
-
-impl FromStr for Between {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "hold" => Ok(Between::Hold),
-            "interpolate" => Ok(Between::Interpolate),
-            _ => Err(Error::usage(format!("{text:?} is not one of: hold, interpolate"))),
-        }
-    }
 }
 
 /// A frame with what it shows.
