@@ -184,14 +184,14 @@ fn sink_settings(args: &Args) -> SinkSettings {
         path: args.out.clone(),
         force: args.force,
         encoder: args.encoder.encoder.clone(),
-        crf: args.encoder.crf.map(u32::from),
+        crf: args.encoder.crf,
         preset: args.encoder.preset.clone(),
         bitrate_kbps: args.encoder.bitrate,
     }
 }
 
 /// The overlay's settings from the options.
-pub(super) fn look(options: &LookOptions) -> overlay::Settings {
+pub(in crate::cli) fn look(options: &LookOptions) -> overlay::Settings {
     overlay::Settings {
         colour_map: match options.colour_map {
             options::ColourMap::Turbo => overlay::ColourMap::Turbo,
