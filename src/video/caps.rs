@@ -99,7 +99,7 @@ pub(super) fn shape(decoded: &VideoInfo, format: PixelFormat) -> gst::Caps {
 }
 
 /// Caps of the encoder's input: the size of `picture` (which may be wider than the source's), everything else the source's.
-pub(super) fn encoder_caps(picture: &PictureInfo, coded_px: (usize, usize), source: &VideoInfo) -> Result<gst::Caps> {
+pub(super) fn encoder_caps(picture: &PictureInfo, coded_px: (usize, usize), source: &VideoInfo, needs_rate: bool) -> Result<gst::Caps> {
     let side = |px: usize| i32::try_from(px).map_err(|_| Error::usage(format!("{px} pixels is no size for a video")));
     let aspect = gst::Fraction::new(picture.pixel_aspect.0 as i32, picture.pixel_aspect.1 as i32);
     let mut caps = source.to_caps().map_err(|error| Error::runtime(format!("the source's caps cannot be written out: {error}")))?;
@@ -109,6 +109,9 @@ pub(super) fn encoder_caps(picture: &PictureInfo, coded_px: (usize, usize), sour
     structure.set("height", side(coded_px.1)?);
     structure.set("pixel-aspect-ratio", aspect);
     structure.set("interlace-mode", "progressive");
+    if needs_rate && source.fps().numer() == 0 {
+        structure.set("framerate", gst::Fraction::new(30, 1));
+    }
     structure.remove_field("views");
     structure.remove_field("multiview-mode");
     structure.remove_field("multiview-flags");

@@ -53,6 +53,8 @@ pub(super) struct Encoder {
     /// Its element.
     pub element: &'static str,
     pub codec: Codec,
+    /// Does not work without a frame rate, which a video of variable rate does not have: a usual one is named, and times stay as they are.
+    pub needs_rate: bool,
     /// The highest value that --crf may have here; lower is better.
     max_crf: u32,
     default_crf: u32,
@@ -84,10 +86,14 @@ const X26X: Presets = Presets::Names(
     "veryfast",
 );
 
+/// libvpx's clock. Left to itself it ticks once a frame of the claimed rate, and frames that share a tick are dropped.
+const VPX_TICKS: &str = "timebase=1/90000";
+
 const ENCODERS: &[Encoder] = &[
     Encoder {
         element: "x264enc",
         codec: Codec::H264,
+        needs_rate: false,
         max_crf: 50,
         default_crf: 23,
         presets: X26X,
@@ -103,6 +109,7 @@ const ENCODERS: &[Encoder] = &[
     Encoder {
         element: "x265enc",
         codec: Codec::H265,
+        needs_rate: true,
         max_crf: 51,
         default_crf: 26,
         presets: X26X,
@@ -114,9 +121,29 @@ const ENCODERS: &[Encoder] = &[
     Encoder {
         element: "vp9enc",
         codec: Codec::Vp9,
+        needs_rate: false,
         max_crf: 63,
         default_crf: 31,
         presets: Presets::Numbers(8, 6),
+        properties: |q| {
+            let rate = match q.bitrate_kbps {
+                Some(kbps) => format!("end-usage=vbr target-bitrate={}", u64::from(kbps) * 1000),
+                // Its modes of constant quality drop frames in real time; a fixed quantizer does not.
+                None => format!("end-usage=vbr min-quantizer={0} max-quantizer={0} target-bitrate=1000000000", q.crf),
+            };
+            let Quality { preset, key_interval_frames, threads, .. } = q;
+            format!(
+                "{rate} deadline=1 cpu-used={preset} row-mt=true threads={threads} tile-columns=2 keyframe-max-dist={key_interval_frames} {VPX_TICKS}"
+            )
+        },
+    },
+    Encoder {
+        element: "vp8enc",
+        codec: Codec::Vp8,
+        needs_rate: false,
+        max_crf: 63,
+        default_crf: 15,
+        presets: Presets::Numbers(16, 6),
         properties: |q| {
             let rate = match q.bitrate_kbps {
                 Some(kbps) => format!("end-usage=vbr target-bitrate={}", u64::from(kbps) * 1000),
@@ -124,28 +151,13 @@ const ENCODERS: &[Encoder] = &[
                 None => format!("end-usage=cq cq-level={} target-bitrate=1000000000", q.crf),
             };
             let Quality { preset, key_interval_frames, threads, .. } = q;
-            format!(
-                "{rate} deadline=1 cpu-used={preset} row-mt=true threads={threads} tile-columns=2 keyframe-max-dist={key_interval_frames}"
-            )
-        },
-    },
-    Encoder {
-        element: "vp8enc",
-        codec: Codec::Vp8,
-        max_crf: 63,
-        default_crf: 15,
-        presets: Presets::Numbers(16, 6),
-        properties: |q| {
-            let rate = match q.bitrate_kbps {
-                Some(kbps) => format!("end-usage=vbr target-bitrate={}", u64::from(kbps) * 1000),
-                None => format!("end-usage=cq cq-level={} target-bitrate=1000000000", q.crf),
-            };
-            format!("{rate} deadline=1 cpu-used={} threads={} keyframe-max-dist={}", q.preset, q.threads, q.key_interval_frames)
+            format!("{rate} deadline=1 cpu-used={preset} threads={threads} keyframe-max-dist={key_interval_frames} {VPX_TICKS}")
         },
     },
     Encoder {
         element: "av1enc",
         codec: Codec::Av1,
+        needs_rate: true,
         max_crf: 63,
         default_crf: 32,
         presets: Presets::Numbers(10, 8),
@@ -161,6 +173,7 @@ const ENCODERS: &[Encoder] = &[
     Encoder {
         element: "openh264enc",
         codec: Codec::H264,
+        needs_rate: false,
         max_crf: 51,
         default_crf: 24,
         presets: Presets::Names(&["low", "medium", "high"], "low"),
@@ -175,6 +188,7 @@ const ENCODERS: &[Encoder] = &[
     Encoder {
         element: "nvh264enc",
         codec: Codec::H264,
+        needs_rate: true,
         max_crf: 51,
         default_crf: 23,
         presets: Presets::Names(&["default", "hp", "hq", "low-latency", "low-latency-hq", "low-latency-hp"], "default"),
@@ -186,6 +200,7 @@ const ENCODERS: &[Encoder] = &[
     Encoder {
         element: "vah264enc",
         codec: Codec::H264,
+        needs_rate: true,
         max_crf: 51,
         default_crf: 23,
         presets: Presets::Numbers(7, 4),
@@ -200,6 +215,7 @@ const ENCODERS: &[Encoder] = &[
     Encoder {
         element: "v4l2h264enc",
         codec: Codec::H264,
+        needs_rate: true,
         max_crf: 51,
         default_crf: 23,
         presets: Presets::None,
@@ -286,6 +302,7 @@ impl Encoder {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::video::launch::branch;

@@ -2,7 +2,7 @@
 //!
 //! The only module that knows GStreamer. [`Source`] decodes; [`Sink`] encodes, muxes and renames; an [`AudioTrack`] goes from one to the
 //! other untouched. Pipelines are texts in `pipelines/`, built into the binary. Frames go out as they came in: none is dropped or
-//! invented, and their times are running time relative to the first frame.
+//! invented, and their times are relative to the first frame.
 
 mod audio;
 mod bitstream;

@@ -117,7 +117,7 @@ impl Sink {
         container.check(encoder)?;
         let audio_chain = audio.as_ref().map(|track| container.audio_chain(track.caps(), track.mode())).transpose()?;
         let even = |px: usize| if encoder.codec.wants_even_size() { px.next_multiple_of(2) } else { px };
-        let caps = encoder_caps(picture, (even(picture.width_px), even(picture.height_px)), &source.video)?;
+        let caps = encoder_caps(picture, (even(picture.width_px), even(picture.height_px)), &source.video, encoder.needs_rate)?;
         let coded = VideoInfo::from_caps(&caps).map_err(|error| Error::runtime(format!("no caps for the encoder: {error}")))?;
 
         let (encoder_text, mux_text) = (encoder.text(settings, source.frame_rate)?, container.text());
@@ -200,6 +200,13 @@ impl Sink {
         self.failed()?;
         if !ended {
             return Err(Error::runtime(format!("{shown}: the file did not come to its end in {} seconds", STALL.as_secs())));
+        }
+        let encoded = self.running.watch.lock().encoded;
+        if encoded < self.pushed {
+            let (lost, all) = (self.pushed - encoded, self.pushed);
+            return Err(Error::runtime(format!(
+                "{shown}: the encoder dropped {lost} of {all} frames: choose another by --encoder, or --crf"
+            )));
         }
         if let Some(mut audio) = self.audio.take() {
             audio.join();
@@ -301,7 +308,7 @@ fn pool_of(caps: &gst::Caps, coded: &VideoInfo) -> Result<gst_video::VideoBuffer
     Ok(pool)
 }
 
-/// Carries durations past the parser, which replaces them by a guess from the frame rate: nothing, where the rate varies. Without, the
+/// Counts what is encoded, and carries durations past the parser, which replaces them by a guess from the frame rate: nothing, where the rate varies. Without, the
 /// last frame of an MP4 has no time to be shown.
 fn keep_durations(running: &Running) {
     let kept: Arc<Mutex<HashMap<gst::ClockTime, gst::ClockTime>>> = Arc::default();
@@ -309,7 +316,9 @@ fn keep_durations(running: &Running) {
         named::<gst::Element>(&running.pipeline, element).static_pad(pad).expect("encoders and parsers have one pad a side")
     };
     let from = Arc::clone(&kept);
+    let watch = Arc::clone(&running.watch);
     pad("encoder", "src").add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        watch.update(|state| state.encoded += 1);
         if let Some((pts, duration)) = info.buffer().and_then(|buffer| buffer.pts().zip(buffer.duration())) {
             from.lock().unwrap_or_else(PoisonError::into_inner).insert(pts, duration);
         }

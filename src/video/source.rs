@@ -8,7 +8,7 @@ use std::time::Duration;
 use gst::prelude::*;
 use gst_video::{VideoFrame, VideoInfo};
 
-use super::audio::{self, AudioInfo, AudioMode, AudioTrack, Bound, running_time_ns};
+use super::audio::{self, AudioInfo, AudioMode, AudioTrack, Bound, Timeline, sample_time_ns};
 use super::bitstream;
 use super::caps::{complete_colours, nearest_format, picture_info, shape};
 use super::decoded::DecodedFrame;
@@ -20,6 +20,10 @@ use crate::frame::{PictureInfo, PixelFormat};
 
 /// After an error that did not end the stream: how long to wait for frames that still come.
 const AFTER_FAULT: Duration = Duration::from_secs(3);
+/// How far before the start the seek goes. A decoder cuts the frame that a seek lands in, and its time with it; so the cut is made here.
+const RUN_UP: Duration = Duration::from_secs(1);
+/// A file that ends so much before the end that it claims is cut off.
+const CUT_OFF: Duration = Duration::from_secs(1);
 /// How long one wait for a frame lasts before the watch is asked.
 const POLL: Duration = Duration::from_millis(200);
 
@@ -28,7 +32,7 @@ const POLL: Duration = Duration::from_millis(200);
 pub struct SourceSettings {
     /// A path, or a URI that GStreamer reads.
     pub input: String,
-    /// Where to begin, from the start of the file.
+    /// Where to begin, from the file's first frame.
     pub start: Option<Duration>,
     /// How much to read from there.
     pub duration: Option<Duration>,
@@ -67,12 +71,15 @@ pub struct Source {
     /// Frames are not wanted any more; what still comes is thrown away, so that audio goes on.
     spill: Arc<AtomicBool>,
     name: String,
+    timeline: Timeline,
     first_ns: i64,
     window_ns: (Option<i64>, Option<i64>),
     ahead: Option<Timed>,
     last_ns: Option<i64>,
     last_duration: Duration,
     known: Option<(gst::Caps, VideoInfo)>,
+    /// Stream time of the end as the file claims it; unknown where only a part is read or audio is there and not read.
+    claimed_end_ns: Option<i64>,
     end: bool,
     decoded_all: bool,
 }
@@ -127,10 +134,25 @@ impl Source {
 
     /// What a broken bitstream has cost so far.
     pub fn losses(&self) -> Losses {
-        let (frames, corrupted) = self.count.losses(self.decoded_all);
+        let (mut frames, corrupted) = self.count.losses(self.decoded_all);
         let state = self.running.watch.lock();
-        let last_message = state.last_complaint.clone().or_else(|| self.count.last_message());
+        let mut last_message = state.last_complaint.clone().or_else(|| self.count.last_message());
+        if let Some(missing) = self.missing_at_the_end() {
+            let rate = self.info.frame_rate.map_or(1.0, |(n, d)| f64::from(n) / f64::from(d));
+            frames += (missing.as_secs_f64() * rate).round() as u64;
+            last_message.get_or_insert_with(|| format!("the file ends {:.1} seconds before the end that it claims", missing.as_secs_f64()));
+        }
         Losses { frames, corrupted, complaints: state.complaints, last_message }
+    }
+
+    /// How much of the time that the file claims never came, where it is cut off. Audio that goes on after the video is no sign of that.
+    fn missing_at_the_end(&self) -> Option<Duration> {
+        let claimed = self.claimed_end_ns?;
+        let last_frame = self.last_ns? + self.last_duration.as_nanos() as i64;
+        let last_audio = self.bound.as_ref().map_or(0, |bound| bound.end_ns.load(Ordering::Relaxed));
+        let missing = claimed - last_frame.max(last_audio);
+        let cut_off = self.decoded_all && missing > CUT_OFF.as_nanos() as i64;
+        cut_off.then(|| Duration::from_nanos((claimed - last_frame) as u64))
     }
 
     /// The next frame, in order, when it is there. `None` at the end.
@@ -163,9 +185,11 @@ impl Source {
                 self.decoded_all = true;
                 break;
             };
-            let Some(buffer) = sample.buffer() else { continue };
+            if sample.buffer().is_none() {
+                continue;
+            }
             let guess = self.last_ns.map(|last| last + self.last_duration.as_nanos() as i64);
-            let Some(pts_ns) = running_time_ns(&sample, buffer.pts()).or(guess).or(Some(0)) else { continue };
+            let pts_ns = sample_time_ns(&sample, self.timeline).or(guess).unwrap_or(0);
             if self.window_ns.0.is_some_and(|start| pts_ns < start) {
                 continue;
             }
@@ -300,17 +324,18 @@ impl Opening {
         Err(Error::runtime(format!("{name}: no frame came for {} seconds", STALL.as_secs())))
     }
 
-    fn seek(&self, start: Duration, duration: Option<Duration>) -> bool {
+    /// Where the input cannot be sought all is decoded, and what lies before the start left out.
+    fn seek(&self, start_ns: i64, stop_ns: Option<i64>) -> bool {
         let mut query = gst::query::Seeking::new(gst::Format::Time);
         if !self.running.pipeline.query(&mut query) || !query.result().0 {
             return false;
         }
         self.running.watch.update(|state| state.prerolled = false);
-        let clock = |time: Duration| gst::ClockTime::from_nseconds(time.as_nanos() as u64);
-        let stop = duration.map(|duration| clock(start + duration));
+        let clock = |time_ns: i64| gst::ClockTime::from_nseconds(time_ns.max(0) as u64);
+        let stop = stop_ns.map(clock);
         let stop_type = if stop.is_some() { gst::SeekType::Set } else { gst::SeekType::None };
         let flags = gst::SeekFlags::FLUSH | gst::SeekFlags::ACCURATE;
-        self.running.pipeline.seek(1.0, flags, gst::SeekType::Set, Some(clock(start)), stop_type, stop).is_ok()
+        self.running.pipeline.seek(1.0, flags, gst::SeekType::Set, Some(clock(start_ns)), stop_type, stop).is_ok()
     }
 
     fn into_source(self, settings: &SourceSettings, count: Arc<DecoderCount>) -> Result<Source> {
@@ -318,16 +343,19 @@ impl Opening {
         let total = self.running.pipeline.query_duration::<gst::ClockTime>().map(Duration::from);
         let start = settings.start.filter(|start| !start.is_zero());
         let mut window_ns = (None, None);
+        let timeline = timeline_of(&self.running.pipeline);
         let past_end = || Error::usage(format!("{}: the start lies after the end of the video", self.name));
         if let Some(start) = start {
             if total.is_some_and(|total| start >= total) {
                 return Err(past_end());
             }
-            if self.seek(start, settings.duration) {
+            // In MPEG-TS the first frame does not lie at zero.
+            let first_ns = first_sample(&self.linked).as_ref().and_then(|sample| sample_time_ns(sample, timeline)).unwrap_or(0);
+            let start_ns = first_ns + nanos(start);
+            window_ns = (Some(start_ns), settings.duration.map(|duration| start_ns + nanos(duration)));
+            let from_ns = start_ns - nanos(RUN_UP.min(start));
+            if self.seek(from_ns, window_ns.1) {
                 self.wait().map_err(|error| if self.running.watch.lock().ended { past_end() } else { error })?;
-                window_ns = (Some(0), settings.duration.map(nanos));
-            } else {
-                window_ns = (Some(nanos(start)), settings.duration.map(|duration| nanos(start + duration)));
             }
         }
         let Linked { frames, audio, video_codec, .. } = std::mem::take(&mut *self.linked.lock().unwrap_or_else(PoisonError::into_inner));
@@ -353,6 +381,7 @@ impl Opening {
             video_codec: video_codec.unwrap_or_else(|| "raw".to_owned()),
             video,
         };
+        let whole = start.is_none() && settings.duration.is_none() && settings.audio != AudioMode::Drop;
         let spill = Arc::new(AtomicBool::new(false));
         watch_frames(&frames, &self.running, &spill);
         let last_duration = rate.map_or(Duration::from_millis(40), |(n, d)| Duration::from_secs_f64(f64::from(d) / f64::from(n)));
@@ -365,12 +394,14 @@ impl Opening {
             count,
             spill,
             name: self.name,
+            timeline,
             first_ns: 0,
             window_ns,
             ahead: None,
             last_ns: None,
             last_duration,
             known: None,
+            claimed_end_ns: total.filter(|_| whole).map(nanos),
             end: false,
             decoded_all: false,
         };
@@ -387,10 +418,24 @@ impl Opening {
         let window_ns = source.window_ns;
         if let Some(track) = &mut source.audio {
             track.first_frame_ns = first_ns;
+            track.timeline = timeline;
             track.window_ns = window_ns;
         }
         Ok(source)
     }
+}
+
+fn timeline_of(pipeline: &gst::Pipeline) -> Timeline {
+    let is_matroska = |element: gst::Element| element.factory().is_some_and(|factory| factory.name() == "matroskademux");
+    match pipeline.iterate_recurse().into_iter().flatten().any(is_matroska) {
+        true => Timeline::Buffer,
+        false => Timeline::Segment,
+    }
+}
+
+/// The first frame, while the pipeline waits on it.
+fn first_sample(linked: &Mutex<Linked>) -> Option<gst::Sample> {
+    linked.lock().unwrap_or_else(PoisonError::into_inner).frames.as_ref()?.try_pull_preroll(gst::ClockTime::ZERO)
 }
 
 /// The URI of a path, or the URI itself.

@@ -34,6 +34,8 @@ pub(super) struct State {
     pub progress: u64,
     /// Frames pushed into an appsrc and not yet taken by its thread.
     pub waiting: u64,
+    /// Frames that left the encoder.
+    pub encoded: u64,
 }
 
 /// An error from the bus.

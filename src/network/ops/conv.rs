@@ -3,7 +3,7 @@
 //! Derivative: linear in x up to b. Adjoint: the transposed convolution of grad_out with W. Bias: b.
 //! A stride of one makes the adjoint a convolution again, with W transposed and flipped once, when the kernel is made.
 
-use tch::{Device, Tensor};
+use tch::Tensor;
 
 use super::window::{Window, ints};
 use crate::error::Result;
@@ -109,8 +109,6 @@ pub struct ConvKernel {
     groups: i64,
     input: [usize; 2],
     adjoint: Adjoint,
-    /// Straight to oneDNN: left to itself libtorch takes a slower way (im2col and a matrix product) on one thread.
-    onednn: bool,
 }
 
 impl ConvKernel {
@@ -120,13 +118,7 @@ impl ConvKernel {
         let weight = if place.channels_last() { memory::channels_last(&weight)? } else { weight };
         let bias = conv.bias.as_ref().map(|bias| weights::tensor(bias, place)).transpose()?;
         let adjoint = adjoint(conv, &weight, input, place)?;
-        let onednn = place.device == Device::Cpu && place.channels_last();
-        Ok(ConvKernel { weight, bias, window: conv.window.clone(), groups: conv.groups as i64, input, adjoint, onednn })
-    }
-
-    /// The bias (O,).
-    pub fn bias_vector(&self) -> Option<&Tensor> {
-        self.bias.as_ref()
+        Ok(ConvKernel { weight, bias, window: conv.window.clone(), groups: conv.groups as i64, input, adjoint })
     }
 
     /// y for x (N, C, H, W).
@@ -141,9 +133,6 @@ impl ConvKernel {
 
     fn convolve(&self, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, strides: [i64; 2], padding: [i64; 2]) -> Result<Tensor> {
         let dilations = ints(self.window.dilations);
-        if self.onednn {
-            return Ok(x.f_mkldnn_convolution(weight, bias, padding, strides, dilations, self.groups)?);
-        }
         Ok(x.f_conv2d(weight, bias, strides, padding, dilations, self.groups)?)
     }
 
@@ -167,15 +156,20 @@ impl ConvKernel {
     }
 }
 
+/// The weights of the convolution of stride one that is the adjoint of one of stride one:
+/// (O, I / g, kh, kw) to (I, O / g, kh, kw), flipped on both spatial axes.
+pub fn flipped_weight(weight: &Tensor, groups: usize) -> Result<Tensor> {
+    let [o, i, rows, columns] = weight.size()[..] else { unreachable!("a convolution's weights have four axes") };
+    let groups = groups as i64;
+    let split = weight.f_reshape([groups, o / groups, i, rows, columns])?;
+    Ok(split.f_transpose(1, 2)?.f_flip([3, 4])?.f_reshape([groups * i, o / groups, rows, columns])?)
+}
+
 fn adjoint(conv: &Conv, weight: &Tensor, input: [usize; 2], place: Place) -> Result<Adjoint> {
     let w = &conv.window;
     let fits = (0..2).all(|i| w.reach(i) > w.pads_begin[i]);
     if w.strides == [1, 1] && w.symmetric() && fits {
-        let (groups, kernel) = (conv.groups as i64, ints(w.kernel));
-        let (o, i) = (conv.channels() as i64, conv.weight.shape[1] as i64);
-        // (g, O/g, I/g, kh, kw) -> (g, I/g, O/g, kh, kw), flipped on both spatial axes.
-        let split = weight.f_reshape([groups, o / groups, i, kernel[0], kernel[1]])?;
-        let turned = split.f_transpose(1, 2)?.f_flip([3, 4])?.f_reshape([groups * i, o / groups, kernel[0], kernel[1]])?;
+        let turned = flipped_weight(weight, conv.groups)?;
         let weight = if place.channels_last() { memory::channels_last(&turned)? } else { turned.f_contiguous()? };
         let padding = [0, 1].map(|i| (w.reach(i) - 1 - w.pads_begin[i]) as i64);
         return Ok(Adjoint::Flipped { weight, padding });

@@ -47,7 +47,7 @@ operators! {
     transpose::Transpose,
 }
 
-pub use conv::ConvKernel;
+pub use conv::{ConvKernel, flipped_weight};
 
 /// What a node of a file becomes.
 #[derive(Debug, Clone)]

@@ -4,13 +4,14 @@
 use half::bf16;
 use tch::{Device, Kind, Tensor};
 
+use super::cpu_conv::CpuConv;
 use super::site::{Reduced, SiteId, TermSink};
 use super::stage::Stage;
 use crate::error::Result;
 use crate::network::kernels::{Bounds, Element, ImageTerms, clipped_terms, plain_terms};
 use crate::network::memory;
 use crate::network::op::{Forward, Gradient, Keeps, Place, Saved};
-use crate::network::ops::{Conv, ConvKernel, Op};
+use crate::network::ops::{Conv, Op};
 use crate::network::structure::Network;
 
 /// True where a convolution of this network is run by [`FusedConv`] here.
@@ -37,7 +38,7 @@ pub fn bounds(op: &Op) -> Option<Bounds> {
 
 /// A convolution and, where there is one, its clipping activation.
 pub struct FusedConv {
-    conv: ConvKernel,
+    conv: CpuConv,
     /// The convolution's bias, (O,); zeros where it has none.
     bias: Vec<f32>,
     site: Option<SiteId>,
@@ -53,7 +54,7 @@ impl FusedConv {
         site: Option<SiteId>,
         activation: Option<(Bounds, Option<SiteId>)>,
     ) -> Result<Self> {
-        let kernel = ConvKernel::new(conv, place, [input[2], input[3]])?;
+        let kernel = CpuConv::new(conv, place, input)?;
         let bias = match kernel.bias_vector() {
             // Through the place's precision, since that is what the forward pass adds.
             Some(bias) => Vec::try_from(bias.f_to_kind(Kind::Float)?)?,
@@ -130,11 +131,7 @@ unsafe fn elements_mut<E: Element>(tensor: &mut Tensor) -> &mut [E] {
 
 impl Stage for FusedConv {
     fn forward(&self, inputs: &[&Tensor]) -> Result<Forward> {
-        let mut y = self.conv.run(inputs[0])?;
-        if let Some((bounds, _)) = self.activation {
-            let _ = y.f_clamp_(f64::from(bounds.low), f64::from(bounds.high))?;
-        }
-        Ok(if memory::is_channels_last(&y) { y } else { memory::channels_last(&y)? }.into())
+        Ok(self.conv.run(inputs[0], self.activation.map(|(bounds, _)| bounds))?.into())
     }
 
     fn keeps(&self) -> Keeps {

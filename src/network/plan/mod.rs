@@ -4,6 +4,7 @@
 //! directions, operators are fused, and it is known when a value is read for the last time. No autograd.
 
 mod compile;
+mod cpu_conv;
 mod fused;
 mod run;
 mod site;
