@@ -2,6 +2,8 @@
 //!
 //! The files lie in a folder beside the project and are not part of it; without them these tests say so and end.
 
+#![allow(clippy::print_stdout)] // what was found beside its bound is shown with --nocapture
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

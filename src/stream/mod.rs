@@ -9,4 +9,5 @@ mod summary;
 
 pub use between::Between;
 pub use recorded::{Progress, Settings, run};
+pub use records::Labels;
 pub use summary::{ClassShare, Residuals, StageSeconds, Summary};
