@@ -16,6 +16,11 @@ pub enum Between {
     Interpolate,
 }
 
+impl Between {
+    /// Frames between two explained ones wait for the second where the map is interpolated: as many as memory should hold.
+    pub const MOST_INTERPOLATED: usize = 32;
+}
+
 /// A frame with what it shows.
 pub(super) struct Shown {
     /// The frame.
