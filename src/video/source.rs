@@ -14,7 +14,7 @@ use super::caps::{complete_colours, nearest_format, picture_info, shape};
 use super::decoded::DecodedFrame;
 use super::launch::{branch, named, pipeline};
 use super::losses::{DecoderCount, Losses};
-use super::watch::{Fault, Running, STALL};
+use super::watch::{Fault, Running, STALL, State};
 use crate::error::{Error, Result};
 use crate::frame::{PictureInfo, PixelFormat};
 
@@ -24,6 +24,8 @@ const AFTER_FAULT: Duration = Duration::from_secs(3);
 const RUN_UP: Duration = Duration::from_secs(1);
 /// A file that ends so much before the end that it claims is cut off.
 const CUT_OFF: Duration = Duration::from_secs(1);
+/// While opening: how long no thread of the pipeline may run. decodebin swallows the error of a demuxer that fails while it is plugged.
+const GAVE_UP: Duration = Duration::from_secs(1);
 /// How long one wait for a frame lasts before the watch is asked.
 const POLL: Duration = Duration::from_millis(200);
 
@@ -80,6 +82,8 @@ pub struct Source {
     known: Option<(gst::Caps, VideoInfo)>,
     /// Stream time of the end as the file claims it; unknown where only a part is read or audio is there and not read.
     claimed_end_ns: Option<i64>,
+    /// Stream time at which the part that is asked for ended before the file did.
+    cut_ns: Option<i64>,
     end: bool,
     decoded_all: bool,
 }
@@ -168,7 +172,10 @@ impl Source {
         // The time until the next frame is what a viewer sees; a decoder's own figure may stem from the order of decoding.
         let duration = match &self.ahead {
             Some(next) => Duration::from_nanos((next.pts_ns - current.pts_ns) as u64),
-            None => buffer.duration().map(Duration::from).filter(|duration| !duration.is_zero()).unwrap_or(self.last_duration),
+            None => match self.cut_ns {
+                Some(cut_ns) => Duration::from_nanos((cut_ns - current.pts_ns).max(1_000_000) as u64),
+                None => buffer.duration().map(Duration::from).filter(|duration| !duration.is_zero()).unwrap_or(self.last_duration),
+            },
         };
         self.last_duration = duration;
         let picture = self.info.picture;
@@ -194,8 +201,8 @@ impl Source {
                 continue;
             }
             if self.window_ns.1.is_some_and(|stop| pts_ns >= stop) {
-                self.spill.store(true, Ordering::Relaxed);
-                self.frames.set_max_buffers(0);
+                self.cut_ns = self.window_ns.1;
+                self.spill();
                 self.end = true;
                 break;
             }
@@ -209,7 +216,17 @@ impl Source {
             self.last_ns = Some(pts_ns);
             return Ok(Some(Timed { sample, pts_ns }));
         }
+        if let Some(bound) = &self.bound {
+            bound.video_ended.store(true, Ordering::Relaxed);
+        }
         Ok(None)
+    }
+
+    /// Lets the rest of the video run off, so that the audio beside it goes on.
+    fn spill(&self) {
+        self.spill.store(true, Ordering::Relaxed);
+        self.frames.set_max_buffers(0);
+        while self.frames.try_pull_sample(gst::ClockTime::ZERO).is_some() {}
     }
 
     fn pull_any(&mut self) -> Result<Option<gst::Sample>> {
@@ -269,9 +286,7 @@ impl Source {
 impl Drop for Source {
     fn drop(&mut self) {
         // The audio may still be on its way to the sink.
-        self.spill.store(true, Ordering::Relaxed);
-        self.frames.set_max_buffers(0);
-        while self.frames.try_pull_sample(gst::ClockTime::ZERO).is_some() {}
+        self.spill();
     }
 }
 
@@ -284,15 +299,22 @@ struct Opening {
 
 impl Opening {
     fn preroll(self) -> Result<Self> {
-        // A state change that fails has its reason on the bus.
-        let _ = self.running.set_state(gst::State::Paused);
+        // A state change that fails has its reason on the bus. A live source gives nothing before it plays.
+        if self.running.pipeline.set_state(gst::State::Paused) == Ok(gst::StateChangeSuccess::NoPreroll) {
+            let _ = self.running.set_state(gst::State::Playing);
+        }
         self.wait()?;
         Ok(self)
     }
 
     fn wait(&self) -> Result<()> {
         let watch = &self.running.watch;
-        drop(watch.wait(STALL, |state| state.prerolled || state.ended || state.fault.is_some()));
+        let settled = |state: &State| state.prerolled || state.ended || state.fault.is_some();
+        let (mut waited, mut idle) = (Duration::ZERO, Duration::ZERO);
+        while !settled(&watch.wait(POLL, settled)) && waited < STALL && idle < GAVE_UP {
+            waited += POLL;
+            idle = if is_idle(&self.running.pipeline) { idle + POLL } else { Duration::ZERO };
+        }
         // One stream's fault is not the other's: frames may come nevertheless.
         drop(watch.wait(Duration::from_millis(500), |state| state.prerolled || state.ended));
         // This order of locks is that of the threads that link pads.
@@ -318,7 +340,7 @@ impl Opening {
         if linked.frames.is_none() && (state.prerolled || state.ended) {
             return Err(Error::data(format!("{name}: there is no video in it")));
         }
-        if state.ended {
+        if state.ended || idle >= GAVE_UP {
             return Err(Error::data(format!("{name}: nothing in it can be decoded")));
         }
         Err(Error::runtime(format!("{name}: no frame came for {} seconds", STALL.as_secs())))
@@ -361,7 +383,10 @@ impl Opening {
         let Linked { frames, audio, video_codec, .. } = std::mem::take(&mut *self.linked.lock().unwrap_or_else(PoisonError::into_inner));
         let frames = frames.expect("preroll found video");
         let preroll = frames.try_pull_preroll(gst::ClockTime::ZERO);
-        let sample = preroll.ok_or_else(|| Error::data(format!("{}: nothing in it can be decoded", self.name)))?;
+        let sample = preroll.ok_or_else(|| match start {
+            Some(_) => past_end(),
+            None => Error::data(format!("{}: nothing in it can be decoded", self.name)),
+        })?;
         let video = sample.caps().and_then(|caps| VideoInfo::from_caps(caps).ok());
         let video = video.ok_or_else(|| Error::runtime("the first frame came without caps"))?;
         let picture = picture_info(&video)?;
@@ -402,6 +427,7 @@ impl Opening {
             last_duration,
             known: None,
             claimed_end_ns: total.filter(|_| whole).map(nanos),
+            cut_ns: None,
             end: false,
             decoded_all: false,
         };
@@ -423,6 +449,12 @@ impl Opening {
         }
         Ok(source)
     }
+}
+
+/// Whether no pad has a thread that works; one that waits for room counts as working.
+fn is_idle(pipeline: &gst::Pipeline) -> bool {
+    let works = |element: gst::Element| element.pads().iter().any(|pad| pad.task_state() == gst::TaskState::Started);
+    !pipeline.iterate_recurse().into_iter().flatten().any(works)
 }
 
 fn timeline_of(pipeline: &gst::Pipeline) -> Timeline {
@@ -543,7 +575,8 @@ fn link_video(running: &Running, pad: &gst::Pad, caps: &gst::Caps, formats: &[Pi
     }
     let decoded = VideoInfo::from_caps(&caps).map_err(|error| Error::data(format!("caps that say no size: {error}")))?;
     let format = nearest_format(&decoded, formats)?;
-    let deinterlace = if format.sample_bits() == 8 { "deinterlace mode=auto fields=top !" } else { "" };
+    // Of one field, without a look at the next: the other methods of 1.22 put in a frame more and shift the rest.
+    let deinterlace = if format.sample_bits() == 8 { "deinterlace mode=auto fields=top method=linear !" } else { "" };
     let bin = branch(include_str!("../../pipelines/file_source_video.gst"), &[("deinterlace", deinterlace)])?;
     named::<gst::Element>(&bin, "shape").set_property("caps", shape(&decoded, format));
     let frames: gst_app::AppSink = named(&bin, "frames");
