@@ -15,6 +15,7 @@ mod losses;
 mod output;
 mod sink;
 mod source;
+mod streams;
 mod watch;
 
 use std::sync::OnceLock;
