@@ -11,4 +11,5 @@ mod summary;
 pub use beside::check_beside;
 pub use between::Between;
 pub use recorded::{Progress, Settings, run};
+pub use records::Labels;
 pub use summary::{ClassShare, Residuals, StageSeconds, Summary};

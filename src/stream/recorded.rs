@@ -17,7 +17,7 @@ use crate::clock::Stopwatch;
 use crate::engine::{Choice, Engine};
 use crate::error::{Error, Kind, Result};
 use crate::frame::View;
-use crate::overlay::{self, Caption, Normaliser, Overlay, Region};
+use crate::overlay::{self, Normaliser, Overlay, Region};
 use crate::saliency::preprocess::Preprocessing;
 use crate::video::{Sink, SinkSettings, Source, SourceInfo, SourceSettings};
 
@@ -185,10 +185,7 @@ impl Drawer<'_> {
         self.summary.stages.encode += watch.elapsed();
         let watch = Stopwatch::start();
         let heatmap = self.normaliser.apply(&shown.map, answer.width, answer.height, pts);
-        let caption = self.caption.then(|| Caption {
-            left: format!("{} {:.0} %", self.labels.name(answer.target.index), answer.target.probability * 100.0),
-            right: format!("residual {:.1e}", answer.residual),
-        });
+        let caption = self.caption.then(|| self.labels.caption(answer));
         self.overlay.draw(&shown.frame, &heatmap, &self.view, caption.as_ref(), &mut buffer);
         self.summary.stages.overlay += watch.elapsed();
         drop(shown);

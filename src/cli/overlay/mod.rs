@@ -213,7 +213,7 @@ fn sink_settings(args: &Args) -> SinkSettings {
 }
 
 /// The overlay's settings from the options.
-pub(super) fn look(options: &LookOptions) -> overlay::Settings {
+pub(in crate::cli) fn look(options: &LookOptions) -> overlay::Settings {
     overlay::Settings {
         colour_map: match options.colour_map {
             options::ColourMap::Turbo => overlay::ColourMap::Turbo,
