@@ -10,6 +10,6 @@ mod run;
 mod site;
 mod stage;
 
-pub use compile::Plan;
+pub use compile::{Plan, TermPlace, term_places};
 pub use run::Pass;
 pub use site::{Reduced, Site, SiteId, TermSink};
