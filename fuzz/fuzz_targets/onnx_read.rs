@@ -1,14 +1,22 @@
-//! Any bytes give a graph that keeps its promises, or an error: never a panic, never memory without bound.
+//! Any bytes give a graph that keeps its promises, or an error; any graph a network that keeps its own, or an error: never a panic,
+//! never memory without bound.
 #![no_main]
 
 use bytes::Bytes;
+use gradcast::error::Kind;
 use gradcast::network::graph::Graph;
+use gradcast::network::load::{LoadOptions, load};
 use gradcast::network::onnx::{Limits, read_bytes};
+use gradcast::network::structure::Network;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
     if let Ok(graph) = read_bytes(Bytes::copy_from_slice(data), None, &Limits::default()) {
         check(&graph);
+        match load(&graph, &LoadOptions { input_size: Some((32, 32)), output: None }) {
+            Ok(network) => check_network(&network),
+            Err(error) => assert!(error.kind() == Kind::Data && error.to_string().len() > 10, "no sentence: {error}"),
+        }
     }
 });
 
@@ -30,4 +38,21 @@ fn check(graph: &Graph) {
         assert!(!node.name.is_empty() || node.op_type.is_empty());
     }
     assert!(!graph.outputs.is_empty() && graph.outputs.iter().all(|&output| made[output]), "an output is not made");
+}
+
+/// What `load` promises of a network: steps read what is made before them, and shapes are what the operators say.
+fn check_network(network: &Network) {
+    let mut made = vec![false; network.values.len()];
+    made[0] = true;
+    for step in &network.steps {
+        assert!(step.inputs.iter().all(|&input| made[input]), "a step reads what is not yet made");
+        let shapes = step.op.rules().shapes(&network.input_shapes(step)).expect("the loader has asked before");
+        assert_eq!(shapes.len(), step.outputs.len());
+        for (&output, shape) in step.outputs.iter().zip(&shapes) {
+            assert!(!std::mem::replace(&mut made[output], true), "a step makes a value again");
+            assert_eq!(&network.values[output].shape, shape);
+            assert!(shape[0] == 1 && !shape.contains(&0), "{shape:?} is no shape for a batch of one");
+        }
+    }
+    assert!(made[network.output], "the output is not made");
 }

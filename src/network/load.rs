@@ -1,6 +1,6 @@
 //! From a file's graph to a network of operators: shape arithmetic is folded, every other node is read by its operator.
 
-use std::collections::HashMap;
+use std::rc::Rc;
 
 use super::canonical;
 use super::graph::{Constant, ElementType, Graph, GraphInput, InputDim, Node, ValueId};
@@ -15,6 +15,10 @@ use crate::error::{Error, Result};
 const MAX_VALUE_ELEMENTS: usize = 1 << 28;
 /// Most elements of all values for one image.
 const MAX_TOTAL_ELEMENTS: usize = 1 << 31;
+/// Most axes that a value may have.
+const MAX_AXES: usize = 16;
+/// Most integers that shape arithmetic may make in all; a large network makes some ten thousand.
+const MAX_KNOWN: usize = 1 << 22;
 
 /// What the caller decides about a graph.
 #[derive(Debug, Clone, Default)]
@@ -25,18 +29,25 @@ pub struct LoadOptions {
     pub output: Option<String>,
 }
 
-enum Item {
-    Constant(Constant),
-    Known(Known),
+/// What a value of the file is.
+#[derive(Clone)]
+enum Item<'a> {
+    /// With its integers, where it can take part in shape arithmetic.
+    Constant(&'a Constant, Option<Rc<Known>>),
+    Known(Rc<Known>),
     /// Index into the network's values.
     Activation(usize),
 }
 
 struct Loader<'a> {
     graph: &'a Graph,
-    items: HashMap<ValueId, Item>,
+    /// By the file's values; `None` for those that are not made, or made by an output that is not supported.
+    items: Vec<Option<Item<'a>>>,
+    /// By the file's values: whether a node or an output of the graph reads it.
+    read: Vec<bool>,
     network: Network,
     total_elements: usize,
+    total_known: usize,
 }
 
 /// Reads a graph into a network in the canonical cut.
@@ -54,20 +65,21 @@ pub fn load(graph: &Graph, options: &LoadOptions) -> Result<Network> {
     };
     let name = graph.values[input.value].clone();
     let network = Network::new(graph.name.clone(), Value { name, shape }, fixed_batch);
-    let mut loader = Loader { graph, items: HashMap::new(), network, total_elements: 0 };
-    loader.items.insert(input.value, Item::Activation(0));
+    let items = vec![None; graph.values.len()];
+    let mut loader = Loader { graph, items, read: read_values(graph), network, total_elements: 0, total_known: 0 };
+    loader.items[input.value] = Some(Item::Activation(0));
     for (&value, constant) in &graph.constants {
-        loader.items.insert(value, Item::Constant(constant.clone()));
+        loader.items[value] = Some(Item::Constant(constant, Known::of(constant).map(Rc::new)));
     }
     let needed = needed_nodes(graph, output);
     for (node, _) in graph.nodes.iter().zip(&needed).filter(|(_, needed)| **needed) {
         loader.node(node).map_err(|message| located(node, &message))?;
     }
-    let Some(Item::Activation(result)) = loader.items.get(&output) else {
+    let Some(Item::Activation(result)) = loader.items[output] else {
         return Err(Error::data(format!("output {:?} does not depend on the network's input", graph.values[output])));
     };
     let mut network = loader.network;
-    network.output = *result;
+    network.output = result;
     if let Some(note) = softmax {
         network.notes.push(note);
     }
@@ -115,6 +127,7 @@ fn image_input<'a>(graph: &'a Graph, options: &LoadOptions) -> Result<(&'a Graph
     let asked = options.input_size;
     let shape =
         vec![1, size(channels, None, "channels")?, size(rows, asked.map(|s| s.0), "rows")?, size(columns, asked.map(|s| s.1), "columns")?];
+    elements(&shape).map_err(|message| Error::data(format!("input {name:?} {message}")))?;
     Ok((input, shape))
 }
 
@@ -132,6 +145,21 @@ fn chosen_output(graph: &Graph, options: &LoadOptions) -> Result<ValueId> {
     }
 }
 
+/// The number of elements of a value.
+fn elements(shape: &[usize]) -> Result<usize, String> {
+    let product = shape.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
+    product
+        .filter(|&elements| elements <= MAX_VALUE_ELEMENTS)
+        .ok_or_else(|| format!("is a value of shape {shape:?}, over the limit of {MAX_VALUE_ELEMENTS} elements"))
+}
+
+/// Which values a node or an output of the graph reads.
+fn read_values(graph: &Graph) -> Vec<bool> {
+    let mut read = vec![false; graph.values.len()];
+    graph.nodes.iter().flat_map(|node| node.inputs.iter().flatten()).chain(&graph.outputs).for_each(|&value| read[value] = true);
+    read
+}
+
 /// Which nodes the output needs.
 fn needed_nodes(graph: &Graph, output: ValueId) -> Vec<bool> {
     let mut wanted = vec![false; graph.values.len()];
@@ -146,8 +174,8 @@ fn needed_nodes(graph: &Graph, output: ValueId) -> Vec<bool> {
     needed
 }
 
-impl Loader<'_> {
-    fn node(&mut self, node: &Node) -> Result<(), String> {
+impl<'a> Loader<'a> {
+    fn node(&mut self, node: &'a Node) -> Result<(), String> {
         if self.fold(node)? {
             return Ok(());
         }
@@ -164,7 +192,7 @@ impl Loader<'_> {
             Read::Same => {
                 let Some(Some(output)) = node.outputs.first() else { return Ok(()) };
                 self.refuse_more_outputs(node, 1)?;
-                self.items.insert(*output, Item::Activation(inputs[0]));
+                self.items[*output] = Some(Item::Activation(inputs[0]));
                 Ok(())
             }
             Read::Op(op) => {
@@ -183,21 +211,33 @@ impl Loader<'_> {
         }
     }
 
-    /// Shape arithmetic over known values: true where the node was that.
+    fn item(&self, input: Option<ValueId>) -> Option<&Item<'a>> {
+        self.items[input?].as_ref()
+    }
+
+    /// Shape arithmetic over known values, and constants handed on: true where the node was that.
     fn fold(&mut self, node: &Node) -> Result<bool, String> {
-        let constants: Vec<Option<Known>> = node
+        if node.op_type == "Identity"
+            && node.domain.is_empty()
+            && let ([input], [Some(output)]) = (&node.inputs[..], &node.outputs[..])
+            && let Some(item @ Item::Constant(..)) = self.item(*input)
+        {
+            self.items[*output] = Some(item.clone());
+            return Ok(true);
+        }
+        let known: Vec<Option<&Known>> = node
             .inputs
             .iter()
-            .map(|input| match input.and_then(|id| self.items.get(&id)) {
-                Some(Item::Constant(constant)) => Known::of(constant),
-                Some(Item::Known(known)) => Some(known.clone()),
+            .map(|&input| match self.item(input) {
+                Some(Item::Constant(_, known)) => known.as_deref(),
+                Some(Item::Known(known)) => Some(&**known),
                 _ => None,
             })
             .collect();
         let shapes: Vec<Option<Vec<Dim>>> = node
             .inputs
             .iter()
-            .map(|input| match input.and_then(|id| self.items.get(&id)) {
+            .map(|&input| match self.item(input) {
                 Some(Item::Activation(value)) => {
                     let sizes = self.network.values[*value].shape[1..].iter().map(|&size| Dim::of(size as i64));
                     Some(std::iter::once(Dim::BATCH).chain(sizes).collect())
@@ -205,14 +245,17 @@ impl Loader<'_> {
                 _ => None,
             })
             .collect();
-        let known: Vec<Option<&Known>> = constants.iter().map(Option::as_ref).collect();
         let input_shapes: Vec<Option<&[Dim]>> = shapes.iter().map(Option::as_deref).collect();
         let folded = shape_arithmetic::fold(node, &known, &input_shapes).map_err(|error| error.to_string())?;
         let Some(results) = folded else { return Ok(false) };
         for (output, known) in node.outputs.iter().zip(results) {
+            self.total_known += known.values.len();
             if let Some(output) = output {
-                self.items.insert(*output, Item::Known(known));
+                self.items[*output] = Some(Item::Known(Rc::new(known)));
             }
+        }
+        if self.total_known > MAX_KNOWN {
+            return Err(format!("shape arithmetic up to here makes over {MAX_KNOWN} integers"));
         }
         Ok(true)
     }
@@ -221,24 +264,23 @@ impl Loader<'_> {
     fn operands(&self, node: &Node) -> Result<(Vec<Operand<'_>>, Vec<usize>), String> {
         let mut activations = Vec::new();
         let mut operands = Vec::with_capacity(node.inputs.len());
-        for input in &node.inputs {
-            operands.push(match input.map(|id| (id, self.items.get(&id))) {
-                None => Operand::Missing,
-                Some((_, Some(Item::Constant(constant)))) => Operand::Constant(constant),
-                Some((_, Some(Item::Known(known)))) => Operand::Known(known),
-                Some((_, Some(Item::Activation(value)))) => {
+        for &input in &node.inputs {
+            operands.push(match (input, self.item(input)) {
+                (None, _) => Operand::Missing,
+                (_, Some(Item::Constant(constant, _))) => Operand::Constant(constant),
+                (_, Some(Item::Known(known))) => Operand::Known(known),
+                (_, Some(Item::Activation(value))) => {
                     activations.push(*value);
                     Operand::Activation(&self.network.values[*value].shape)
                 }
-                Some((id, None)) => return Err(format!("input {:?} is made by an output that is not supported", self.graph.values[id])),
+                (Some(id), None) => return Err(format!("input {:?} is made by an output that is not supported", self.graph.values[id])),
             });
         }
         Ok((operands, activations))
     }
 
     fn refuse_more_outputs(&self, node: &Node, supported: usize) -> Result<(), String> {
-        let read = |id: &ValueId| self.graph.outputs.contains(id) || self.graph.nodes.iter().any(|other| other.inputs.contains(&Some(*id)));
-        match node.outputs.iter().skip(supported).flatten().find(|id| read(id)) {
+        match node.outputs.iter().skip(supported).flatten().find(|&&id| self.read[id]) {
             Some(&id) => {
                 Err(format!("output {:?} is read, but only the first {supported} of this operator are supported", self.graph.values[id]))
             }
@@ -247,10 +289,10 @@ impl Loader<'_> {
     }
 
     fn value(&mut self, node: &Node, index: usize, shape: Shape) -> Result<usize, String> {
-        let elements = shape.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
-        let elements = elements.filter(|&elements| elements <= MAX_VALUE_ELEMENTS);
-        let elements =
-            elements.ok_or_else(|| format!("makes a value of shape {shape:?}, over the limit of {MAX_VALUE_ELEMENTS} elements"))?;
+        if shape.len() > MAX_AXES {
+            return Err(format!("makes a value of {} axes; at most {MAX_AXES} are supported", shape.len()));
+        }
+        let elements = elements(&shape).map_err(|message| format!("its output {message}"))?;
         self.total_elements += elements;
         if self.total_elements > MAX_TOTAL_ELEMENTS {
             return Err(format!("the network's values together are over the limit of {MAX_TOTAL_ELEMENTS} elements an image"));
@@ -263,7 +305,7 @@ impl Loader<'_> {
         self.network.values.push(Value { name, shape });
         let value = self.network.values.len() - 1;
         if let Some(id) = file_value {
-            self.items.insert(id, Item::Activation(value));
+            self.items[id] = Some(Item::Activation(value));
         }
         Ok(value)
     }

@@ -68,6 +68,14 @@ pub trait Operator: fmt::Debug + Send + Sync {
     fn kernel(&self, place: Place, inputs: &[&[usize]]) -> Result<Box<dyn Kernel>>;
 }
 
+/// The shape of the only input, for operators that take one activation.
+pub fn only<'a>(inputs: &[&'a [usize]]) -> Result<&'a [usize], String> {
+    match inputs {
+        [input] => Ok(input),
+        _ => Err(format!("{} inputs depend on the network's input; one is supported", inputs.len())),
+    }
+}
+
 /// What a kernel's adjoint and bias read again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Keeps {

@@ -58,27 +58,11 @@ impl Network {
         &self.values[self.output].shape
     }
 
-    /// Steps that read a value; the network's output counts as one more reader.
-    pub fn readers(&self, value: usize) -> usize {
-        let reads = self.steps.iter().flat_map(|step| &step.inputs).filter(|&&input| input == value).count();
-        reads + usize::from(self.output == value)
-    }
-
-    /// The step that makes a value; `None` for the input.
-    pub fn maker(&self, value: usize) -> Option<usize> {
-        self.steps.iter().position(|step| step.outputs.contains(&value))
-    }
-
-    /// Takes step `index`, of one input and one output, away: its readers read its input.
-    pub fn bypass(&mut self, index: usize) {
-        let step = self.steps.remove(index);
-        let (from, to) = (step.outputs[0], step.inputs[0]);
-        for input in self.steps.iter_mut().flat_map(|step| &mut step.inputs).filter(|input| **input == from) {
-            *input = to;
-        }
-        if self.output == from {
-            self.output = to;
-        }
+    /// For each value, the number of inputs of steps that read it; the network's output counts as one more.
+    pub fn readers(&self) -> Vec<usize> {
+        let mut readers = vec![0; self.values.len()];
+        self.steps.iter().flat_map(|step| &step.inputs).chain([&self.output]).for_each(|&value| readers[value] += 1);
+        readers
     }
 
     /// Shapes of a step's inputs.

@@ -15,7 +15,7 @@ use super::records::{Labels, Records};
 use super::summary::Summary;
 use crate::clock::Stopwatch;
 use crate::engine::{Choice, Engine};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::frame::View;
 use crate::overlay::{self, Normaliser, Overlay, Region};
 use crate::saliency::preprocess::Preprocessing;
@@ -111,6 +111,10 @@ pub fn run(settings: Settings, engine: Engine, progress: &mut dyn Progress, stop
     // Where both failed the reader's fault came first: the drawer only saw its frames end.
     let read = read?;
     drawn?;
+    let stopped_by = stop.load(Ordering::Relaxed);
+    if stopped_by != 0 && drawer.summary.frames_out == 0 {
+        return Err(Error::new(Kind::Interrupted(stopped_by as i32), "stopped before the first frame; nothing was written"));
+    }
     let Drawer { sink, records, maps, mut summary, .. } = drawer;
     let watch_end = Stopwatch::start();
     let finished = sink.finish()?;
@@ -122,7 +126,7 @@ pub fn run(settings: Settings, engine: Engine, progress: &mut dyn Progress, stop
     summary.frames_in = read.frames;
     summary.frames_lost = read.losses.total();
     summary.last_complaint = read.losses.last_message;
-    summary.stopped_by = stop.load(Ordering::Relaxed);
+    summary.stopped_by = stopped_by;
     summary.bytes = finished.bytes;
     summary.elapsed = watch.elapsed();
     Ok(summary)

@@ -43,6 +43,8 @@ pub(super) struct Bound {
     waiting_bytes: AtomicU64,
     /// The reader of frames waits: audio must not be in the way.
     pub video_starves: AtomicBool,
+    /// The reader of frames has come to the end of what it is to read.
+    pub video_ended: AtomicBool,
     /// Stream time of the end of the last packet that came.
     pub end_ns: AtomicI64,
     /// Nobody wants audio any more.

@@ -16,6 +16,7 @@ mod losses;
 mod output;
 mod sink;
 mod source;
+mod streams;
 mod watch;
 
 use std::sync::OnceLock;

@@ -10,11 +10,12 @@ use gst_video::{VideoFrame, VideoInfo};
 
 use super::audio::{self, AudioInfo, AudioMode, AudioTrack, Bound, Timeline, sample_time_ns};
 use super::bitstream;
-use super::caps::{complete_colours, nearest_format, picture_info, shape};
+use super::caps::picture_info;
 use super::decoded::DecodedFrame;
-use super::launch::{branch, named, pipeline};
+use super::launch::{named, pipeline};
 use super::losses::{DecoderCount, Losses};
-use super::watch::{Fault, Running, STALL};
+use super::streams::{Linked, choose_streams, count_decoder, link_streams};
+use super::watch::{Fault, Running, STALL, State};
 use crate::error::{Error, Result};
 use crate::frame::{PictureInfo, PixelFormat};
 
@@ -24,6 +25,8 @@ const AFTER_FAULT: Duration = Duration::from_secs(3);
 const RUN_UP: Duration = Duration::from_secs(1);
 /// A file that ends so much before the end that it claims is cut off.
 const CUT_OFF: Duration = Duration::from_secs(1);
+/// While opening: how long no thread of the pipeline may run. decodebin swallows the error of a demuxer that fails while it is plugged.
+const GAVE_UP: Duration = Duration::from_secs(1);
 /// How long one wait for a frame lasts before the watch is asked.
 const POLL: Duration = Duration::from_millis(200);
 
@@ -80,6 +83,8 @@ pub struct Source {
     known: Option<(gst::Caps, VideoInfo)>,
     /// Stream time of the end as the file claims it; unknown where only a part is read or audio is there and not read.
     claimed_end_ns: Option<i64>,
+    /// Stream time at which the part that is asked for ended before the file did.
+    cut_ns: Option<i64>,
     end: bool,
     decoded_all: bool,
 }
@@ -87,15 +92,6 @@ pub struct Source {
 struct Timed {
     sample: gst::Sample,
     pts_ns: i64,
-}
-
-/// What the pads of the demuxer and decoder brought while opening.
-#[derive(Default)]
-struct Linked {
-    frames: Option<gst_app::AppSink>,
-    audio: Option<AudioTrack>,
-    video_codec: Option<String>,
-    error: Option<Error>,
 }
 
 impl Source {
@@ -168,7 +164,10 @@ impl Source {
         // The time until the next frame is what a viewer sees; a decoder's own figure may stem from the order of decoding.
         let duration = match &self.ahead {
             Some(next) => Duration::from_nanos((next.pts_ns - current.pts_ns) as u64),
-            None => buffer.duration().map(Duration::from).filter(|duration| !duration.is_zero()).unwrap_or(self.last_duration),
+            None => match self.cut_ns {
+                Some(cut_ns) => Duration::from_nanos((cut_ns - current.pts_ns).max(1_000_000) as u64),
+                None => buffer.duration().map(Duration::from).filter(|duration| !duration.is_zero()).unwrap_or(self.last_duration),
+            },
         };
         self.last_duration = duration;
         let picture = self.info.picture;
@@ -194,8 +193,8 @@ impl Source {
                 continue;
             }
             if self.window_ns.1.is_some_and(|stop| pts_ns >= stop) {
-                self.spill.store(true, Ordering::Relaxed);
-                self.frames.set_max_buffers(0);
+                self.cut_ns = self.window_ns.1;
+                self.spill();
                 self.end = true;
                 break;
             }
@@ -209,7 +208,17 @@ impl Source {
             self.last_ns = Some(pts_ns);
             return Ok(Some(Timed { sample, pts_ns }));
         }
+        if let Some(bound) = &self.bound {
+            bound.video_ended.store(true, Ordering::Relaxed);
+        }
         Ok(None)
+    }
+
+    /// Lets the rest of the video run off, so that the audio beside it goes on.
+    fn spill(&self) {
+        self.spill.store(true, Ordering::Relaxed);
+        self.frames.set_max_buffers(0);
+        while self.frames.try_pull_sample(gst::ClockTime::ZERO).is_some() {}
     }
 
     fn pull_any(&mut self) -> Result<Option<gst::Sample>> {
@@ -269,9 +278,7 @@ impl Source {
 impl Drop for Source {
     fn drop(&mut self) {
         // The audio may still be on its way to the sink.
-        self.spill.store(true, Ordering::Relaxed);
-        self.frames.set_max_buffers(0);
-        while self.frames.try_pull_sample(gst::ClockTime::ZERO).is_some() {}
+        self.spill();
     }
 }
 
@@ -284,15 +291,22 @@ struct Opening {
 
 impl Opening {
     fn preroll(self) -> Result<Self> {
-        // A state change that fails has its reason on the bus.
-        let _ = self.running.set_state(gst::State::Paused);
+        // A state change that fails has its reason on the bus. A live source gives nothing before it plays.
+        if self.running.pipeline.set_state(gst::State::Paused) == Ok(gst::StateChangeSuccess::NoPreroll) {
+            let _ = self.running.set_state(gst::State::Playing);
+        }
         self.wait()?;
         Ok(self)
     }
 
     fn wait(&self) -> Result<()> {
         let watch = &self.running.watch;
-        drop(watch.wait(STALL, |state| state.prerolled || state.ended || state.fault.is_some()));
+        let settled = |state: &State| state.prerolled || state.ended || state.fault.is_some();
+        let (mut waited, mut idle) = (Duration::ZERO, Duration::ZERO);
+        while !settled(&watch.wait(POLL, settled)) && waited < STALL && idle < GAVE_UP {
+            waited += POLL;
+            idle = if is_idle(&self.running.pipeline) { idle + POLL } else { Duration::ZERO };
+        }
         // One stream's fault is not the other's: frames may come nevertheless.
         drop(watch.wait(Duration::from_millis(500), |state| state.prerolled || state.ended));
         // This order of locks is that of the threads that link pads.
@@ -318,7 +332,7 @@ impl Opening {
         if linked.frames.is_none() && (state.prerolled || state.ended) {
             return Err(Error::data(format!("{name}: there is no video in it")));
         }
-        if state.ended {
+        if state.ended || idle >= GAVE_UP {
             return Err(Error::data(format!("{name}: nothing in it can be decoded")));
         }
         Err(Error::runtime(format!("{name}: no frame came for {} seconds", STALL.as_secs())))
@@ -361,7 +375,10 @@ impl Opening {
         let Linked { frames, audio, video_codec, .. } = std::mem::take(&mut *self.linked.lock().unwrap_or_else(PoisonError::into_inner));
         let frames = frames.expect("preroll found video");
         let preroll = frames.try_pull_preroll(gst::ClockTime::ZERO);
-        let sample = preroll.ok_or_else(|| Error::data(format!("{}: nothing in it can be decoded", self.name)))?;
+        let sample = preroll.ok_or_else(|| match start {
+            Some(_) => past_end(),
+            None => Error::data(format!("{}: nothing in it can be decoded", self.name)),
+        })?;
         let video = sample.caps().and_then(|caps| VideoInfo::from_caps(caps).ok());
         let video = video.ok_or_else(|| Error::runtime("the first frame came without caps"))?;
         let picture = picture_info(&video)?;
@@ -402,6 +419,7 @@ impl Opening {
             last_duration,
             known: None,
             claimed_end_ns: total.filter(|_| whole).map(nanos),
+            cut_ns: None,
             end: false,
             decoded_all: false,
         };
@@ -423,6 +441,12 @@ impl Opening {
         }
         Ok(source)
     }
+}
+
+/// Whether no pad has a thread that works; one that waits for room counts as working.
+fn is_idle(pipeline: &gst::Pipeline) -> bool {
+    let works = |element: gst::Element| element.pads().iter().any(|pad| pad.task_state() == gst::TaskState::Started);
+    !pipeline.iterate_recurse().into_iter().flatten().any(works)
 }
 
 fn timeline_of(pipeline: &gst::Pipeline) -> Timeline {
@@ -457,126 +481,6 @@ fn uri_of(input: &str) -> Result<String> {
 /// RFC 3986, section 3.1.
 fn is_scheme(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphabetic()) && text.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
-}
-
-/// Which streams are decoded: the first video, audio only to transcode, nothing else.
-fn choose_streams(input: &gst::Element, mode: AudioMode, linked: &Arc<Mutex<Linked>>) {
-    let linked = Arc::downgrade(linked);
-    input.connect("autoplug-continue", false, move |values| {
-        let caps = values[2].get::<gst::Caps>().expect("autoplug-continue carries caps");
-        let Some(structure) = caps.structure(0) else { return Some(true.to_value()) };
-        let name = structure.name().as_str();
-        let go_on = if name.starts_with("audio/") {
-            let framed = structure.get::<bool>("framed").or_else(|_| structure.get::<bool>("parsed")).unwrap_or(false);
-            let whole = framed || !matches!(name, "audio/mpeg" | "audio/x-ac3" | "audio/x-eac3" | "audio/x-dts" | "audio/x-flac");
-            match mode {
-                AudioMode::Copy => !whole,
-                AudioMode::Transcode => true,
-                AudioMode::Drop => false,
-            }
-        } else {
-            let container = matches!(
-                name,
-                "video/quicktime"
-                    | "video/x-matroska"
-                    | "video/webm"
-                    | "video/mpegts"
-                    | "video/x-msvideo"
-                    | "video/x-flv"
-                    | "video/x-ms-asf"
-                    | "video/mj2"
-            );
-            if (name.starts_with("video/") || name.starts_with("image/"))
-                && !container
-                && let Some(linked) = linked.upgrade()
-            {
-                let codec = audio::codec_name(&caps);
-                linked.lock().unwrap_or_else(PoisonError::into_inner).video_codec.get_or_insert(codec);
-            }
-            !(name.starts_with("text/") || name.starts_with("subpicture/") || name.starts_with("subtitle/"))
-        };
-        Some(go_on.to_value())
-    });
-}
-
-/// Finds the video decoder as it is plugged.
-fn count_decoder(input: &gst::Element, count: &Arc<DecoderCount>) {
-    let count = Arc::clone(count);
-    let bin = input.downcast_ref::<gst::Bin>().expect("uridecodebin is a bin");
-    bin.connect_deep_element_added(move |_, _, element| {
-        let is_decoder = element
-            .factory()
-            .is_some_and(|factory| factory.has_type(gst::ElementFactoryType::DECODER | gst::ElementFactoryType::MEDIA_VIDEO));
-        if is_decoder && !element.is::<gst::Bin>() {
-            count.attach(element);
-        }
-    });
-}
-
-/// Hangs a branch onto each pad as it appears.
-fn link_streams(input: &gst::Element, running: &Arc<Running>, settings: &SourceSettings, linked: &Arc<Mutex<Linked>>) {
-    let (weak_running, linked) = (Arc::downgrade(running), Arc::downgrade(linked));
-    let (formats, mode) = (settings.formats.clone(), settings.audio);
-    input.connect_pad_added(move |_, pad| {
-        let (Some(running), Some(linked)) = (weak_running.upgrade(), linked.upgrade()) else { return };
-        let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
-        let mut linked = linked.lock().unwrap_or_else(PoisonError::into_inner);
-        let name = caps.structure(0).map(|structure| structure.name().to_string()).unwrap_or_default();
-        let done = if name == "video/x-raw" && linked.frames.is_none() {
-            link_video(&running, pad, &caps, &formats).map(|frames| linked.frames = Some(frames))
-        } else if name.starts_with("audio/") && linked.audio.is_none() && mode != AudioMode::Drop {
-            AudioTrack::link(&running, pad, caps, mode).map(|track| linked.audio = Some(track))
-        } else {
-            discard(&running, pad)
-        };
-        if let Err(error) = done {
-            linked.error.get_or_insert(error);
-            running.watch.update(|state| state.ended = true);
-        }
-    });
-}
-
-fn link_video(running: &Running, pad: &gst::Pad, caps: &gst::Caps, formats: &[PixelFormat]) -> Result<gst_app::AppSink> {
-    let mut caps = caps.clone();
-    if let Some(structure) = caps.make_mut().structure_mut(0) {
-        complete_colours(structure);
-    }
-    let decoded = VideoInfo::from_caps(&caps).map_err(|error| Error::data(format!("caps that say no size: {error}")))?;
-    let format = nearest_format(&decoded, formats)?;
-    let deinterlace = if format.sample_bits() == 8 { "deinterlace mode=auto fields=top !" } else { "" };
-    let bin = branch(include_str!("../../pipelines/file_source_video.gst"), &[("deinterlace", deinterlace)])?;
-    named::<gst::Element>(&bin, "shape").set_property("caps", shape(&decoded, format));
-    let frames: gst_app::AppSink = named(&bin, "frames");
-    offer_strides(&frames);
-    let convert: gst::Element = named(&bin, "convert");
-    bitstream::on_caps(&convert.static_pad("sink").expect("videoconvertscale has a sink pad"), complete_colours);
-    let failed = |error: gst::glib::BoolError| Error::runtime(error.to_string());
-    running.pipeline.add(&bin).map_err(failed)?;
-    bin.sync_state_with_parent().map_err(failed)?;
-    let sink = bin.static_pad("sink").expect("the video branch leaves one pad open");
-    pad.link(&sink).map_err(|_| Error::runtime("the video stream cannot be joined to the pipeline"))?;
-    Ok(frames)
-}
-
-fn discard(running: &Running, pad: &gst::Pad) -> Result<()> {
-    let failed = |error: gst::glib::BoolError| Error::runtime(error.to_string());
-    let sink = gst::ElementFactory::make("fakesink").property("sync", false).property("async", false).build().map_err(failed)?;
-    running.pipeline.add(&sink).map_err(failed)?;
-    sink.sync_state_with_parent().map_err(failed)?;
-    let _ = pad.link(&sink.static_pad("sink").expect("fakesink has a sink pad"));
-    Ok(())
-}
-
-/// Tells decoders that frames are read by their own strides, which saves them a copy of each.
-fn offer_strides(frames: &gst_app::AppSink) {
-    let pad = frames.static_pad("sink").expect("appsink has a sink pad");
-    pad.add_probe(gst::PadProbeType::QUERY_DOWNSTREAM, |_, info| match info.query_mut().map(gst::QueryRef::view_mut) {
-        Some(gst::QueryViewMut::Allocation(query)) => {
-            query.add_allocation_meta::<gst_video::VideoMeta>(None);
-            gst::PadProbeReturn::Handled
-        }
-        _ => gst::PadProbeReturn::Ok,
-    });
 }
 
 /// Counts frames as signs of life, and throws them away once they are not wanted.

@@ -6,9 +6,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use gradcast::error::Kind;
-use gradcast::video::AudioMode;
+use gradcast::video::{AudioMode, Sink, Source};
 
-use crate::copy::{copy, reading, writing};
+use crate::copy::{copy, copy_planes, reading, writing};
 use crate::probe::{installed, probe};
 
 /// Ten seconds at 25 frames a second with a key frame every four, and AAC.
@@ -193,6 +193,39 @@ fn badly_interleaved_audio_does_not_block() {
         let offset = |probed: &crate::probe::Probed| probed.first_audio_ms - probed.first_frame_ms;
         // GStreamer's Matroska demuxer knows no delay of AAC: one packet.
         assert!((offset(&before) - offset(&after)).abs() <= 22.0, "{name}: {} became {}", offset(&before), offset(&after));
+    }
+}
+
+/// The user has seen enough: the file ends with the last frame that was written, and so does its audio, whether the source is still there
+/// or not.
+#[test]
+fn an_early_end_is_a_whole_file() {
+    if !installed() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let input = ten_seconds(folder.path(), "in.mp4", "-c:v libx264 -c:a aac");
+    for keep_source in [true, false] {
+        let (mut source, mut sink) = (reading(&input), writing(folder.path().join("out.mp4")));
+        sink.force = true;
+        source.formats = Sink::formats(&sink).unwrap();
+        let mut source = Source::open(&source).unwrap();
+        let info = source.info().clone();
+        let audio = source.take_audio();
+        let mut written = Sink::create(&sink, &info.picture, &info, audio).unwrap();
+        for _ in 0..50 {
+            let frame = source.next_frame().unwrap().unwrap();
+            let mut out = written.buffer().unwrap();
+            copy_planes(&frame, &mut out);
+            written.push(out, frame.pts, frame.duration).unwrap();
+        }
+        let source = keep_source.then_some(source);
+        written.finish().unwrap();
+        drop(source);
+        let after = probe(&sink.path);
+        assert_eq!(after.pts_ms.len(), 50);
+        // Two seconds and a tenth at most; a part of it may not have been read.
+        assert!((80..=100).contains(&after.audio_packets), "{} packets", after.audio_packets);
     }
 }
 

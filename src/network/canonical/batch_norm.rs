@@ -1,37 +1,20 @@
 //! A BatchNormalization that alone follows a Conv or Linear is folded into it, in f64:
 //! W'[o] = scale[o] W[o], b' = scale * b + shift.
 
-use super::{bias_of, lone_affine};
+use super::absorb::bias_of;
 use crate::network::graph::Constant;
 use crate::network::ops::{BatchNorm, Op};
-use crate::network::structure::Network;
+use crate::network::structure::Step;
 
-/// Folds them all.
-pub fn fold(network: &mut Network) {
-    let mut index = 0;
-    while index < network.steps.len() {
-        let affine = match &network.steps[index].op {
-            Op::BatchNorm(_) => lone_affine(network, network.steps[index].inputs[0]),
-            _ => None,
-        };
-        let Some(affine) = affine.filter(|&affine| per_channel(network, affine)) else {
-            index += 1;
-            continue;
-        };
-        let Op::BatchNorm(norm) = network.steps[index].op.clone() else { unreachable!("matched above") };
-        let (name, into) = (network.steps[index].name.clone(), network.steps[affine].name.clone());
-        scale(&mut network.steps[affine].op, &norm);
-        network.bypass(index);
-        network.notes.push(format!("BatchNormalization {name:?} folded into {into:?}"));
+/// Folds it.
+pub fn fold(step: &Step, shape: &[usize], affine: &mut Step) -> Option<String> {
+    let Op::BatchNorm(norm) = &step.op else { return None };
+    // A Linear puts its outputs on the last axis; the norm's channels are axis 1.
+    if matches!(affine.op, Op::Linear(_)) && shape.len() != 2 {
+        return None;
     }
-}
-
-/// A Linear puts its outputs on the last axis; the norm's channels are axis 1.
-fn per_channel(network: &Network, affine: usize) -> bool {
-    match &network.steps[affine].op {
-        Op::Linear(_) => network.values[network.steps[affine].outputs[0]].shape.len() == 2,
-        _ => true,
-    }
+    scale(&mut affine.op, norm);
+    Some(format!("BatchNormalization {:?} folded into {:?}", step.name, affine.name))
 }
 
 fn scale(op: &mut Op, norm: &BatchNorm) {

@@ -7,7 +7,7 @@ use tch::Tensor;
 use crate::error::Result;
 use crate::network::graph::Constant;
 use super::{Add, Read};
-use crate::network::op::{Forward, Gradient, Keeps, Kernel, Operator, Place, Saved, Shape, Spatial};
+use crate::network::op::{self, Forward, Gradient, Keeps, Kernel, Operator, Place, Saved, Shape, Spatial};
 use crate::network::reading::{Operand, Reading};
 use crate::network::{broadcast, weights};
 
@@ -46,12 +46,13 @@ impl Operator for AddConstant {
     }
 
     fn shapes(&self, inputs: &[&[usize]]) -> Result<Vec<Shape>, String> {
-        let shape = broadcast::shape(inputs[0], &self.constant.shape)?;
-        if shape.len() != inputs[0].len() || shape[0] != 1 {
-            return Err(format!("a constant of shape {:?} would change the batch axis of {:?}", self.constant.shape, inputs[0]));
+        let input = op::only(inputs)?;
+        let shape = broadcast::shape(input, &self.constant.shape)?;
+        if shape.len() != input.len() || shape[0] != 1 {
+            return Err(format!("a constant of shape {:?} would change the batch axis of {input:?}", self.constant.shape));
         }
-        if shape != inputs[0] {
-            return Err(format!("a constant of shape {:?} stretches the activation {:?}", self.constant.shape, inputs[0]));
+        if shape != input {
+            return Err(format!("a constant of shape {:?} stretches the activation {input:?}", self.constant.shape));
         }
         Ok(vec![shape])
     }

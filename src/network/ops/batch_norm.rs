@@ -7,7 +7,7 @@ use tch::Tensor;
 
 use crate::error::Result;
 use crate::network::graph::Constant;
-use crate::network::op::{Forward, Gradient, Keeps, Kernel, Operator, Place, Saved, Shape, Spatial};
+use crate::network::op::{self, Forward, Gradient, Keeps, Kernel, Operator, Place, Saved, Shape, Spatial};
 use crate::network::reading::Reading;
 use crate::network::weights;
 
@@ -23,6 +23,7 @@ pub struct BatchNorm {
 impl BatchNorm {
     /// Reads an ONNX BatchNormalization.
     pub fn read(reading: &Reading) -> Result<Self, String> {
+        reading.activation(0)?;
         if reading.int("training_mode", 0)? != 0 {
             return Err("training_mode is on; export the network in evaluation mode".to_owned());
         }
@@ -48,9 +49,10 @@ impl Operator for BatchNorm {
     }
 
     fn shapes(&self, inputs: &[&[usize]]) -> Result<Vec<Shape>, String> {
-        match inputs[0].get(1) {
-            Some(&channels) if channels == self.scale.len() => Ok(vec![inputs[0].to_vec()]),
-            _ => Err(format!("the input {:?} does not have the {} channels of the statistics", inputs[0], self.scale.len())),
+        let input = op::only(inputs)?;
+        match input.get(1) {
+            Some(&channels) if channels == self.scale.len() => Ok(vec![input.to_vec()]),
+            _ => Err(format!("the input {input:?} does not have the {} channels of the statistics", self.scale.len())),
         }
     }
 

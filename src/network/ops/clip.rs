@@ -3,10 +3,11 @@
 //! Derivative: 1 strictly between the bounds, 0 at and beyond them. Bias: y - y' x, which is the bound where it saturates and 0 between.
 //! Both are read from y: between the bounds y is x, and beyond them y is the bound.
 
-use tch::Tensor;
+use half::bf16;
+use tch::{Kind, Tensor};
 
 use crate::error::Result;
-use crate::network::op::{Forward, Gradient, Keeps, Kernel, Operator, Place, Saved, Shape, Spatial};
+use crate::network::op::{self, Forward, Gradient, Keeps, Kernel, Operator, Place, Saved, Shape, Spatial};
 use crate::network::reading::Reading;
 
 /// A bounded identity.
@@ -21,6 +22,7 @@ pub struct Clip {
 impl Clip {
     /// Reads an ONNX Clip: bounds are attributes before opset 11, inputs from then on.
     pub fn read(reading: &Reading) -> Result<Self, String> {
+        reading.activation(0)?;
         let (low, high) = if reading.opset < 11 {
             (Some(f64::from(reading.float("min", f32::NEG_INFINITY)?)), Some(f64::from(reading.float("max", f32::INFINITY)?)))
         } else {
@@ -34,13 +36,25 @@ impl Clip {
     }
 }
 
+impl Clip {
+    /// With bounds as `place` holds them: where y has reached a bound it has to be equal to it.
+    pub fn rounded(&self, place: Place) -> Clip {
+        let rounded = |bound: f64| match place.kind {
+            Kind::BFloat16 => bf16::from_f64(bound).to_f64(),
+            Kind::Float => f64::from(bound as f32),
+            _ => bound,
+        };
+        Clip { low: rounded(self.low), high: rounded(self.high) }
+    }
+}
+
 impl Operator for Clip {
     fn name(&self) -> &'static str {
         "Clip"
     }
 
     fn shapes(&self, inputs: &[&[usize]]) -> Result<Vec<Shape>, String> {
-        Ok(vec![inputs[0].to_vec()])
+        Ok(vec![op::only(inputs)?.to_vec()])
     }
 
     fn spatial(&self) -> Spatial {
@@ -51,8 +65,8 @@ impl Operator for Clip {
         [self.low, self.high].iter().any(|bound| bound.is_finite() && *bound != 0.0)
     }
 
-    fn kernel(&self, _place: Place, _inputs: &[&[usize]]) -> Result<Box<dyn Kernel>> {
-        Ok(Box::new(self.clone()))
+    fn kernel(&self, place: Place, _inputs: &[&[usize]]) -> Result<Box<dyn Kernel>> {
+        Ok(Box::new(self.rounded(place)))
     }
 }
 
@@ -72,17 +86,11 @@ impl Kernel for Clip {
     }
 
     fn bias(&self, saved: &Saved) -> Result<Option<Tensor>> {
-        let y = &saved.outputs[0];
-        let mut bias: Option<Tensor> = None;
-        for (bound, reached) in [(self.low, y.f_le(self.low)?), (self.high, y.f_ge(self.high)?)] {
-            if bound.is_finite() && bound != 0.0 {
-                let part = reached.f_to_kind(y.kind())?.f_mul_scalar(bound)?;
-                bias = Some(match bias {
-                    Some(other) => other.f_add(&part)?,
-                    None => part,
-                });
-            }
+        if !self.has_bias() {
+            return Ok(None);
         }
-        Ok(bias)
+        let y = &saved.outputs[0];
+        let between = y.f_gt(self.low)?.f_logical_and(&y.f_lt(self.high)?)?;
+        Ok(Some(y.f_masked_fill(&between, 0.0)?))
     }
 }

@@ -79,7 +79,12 @@ impl Kernel for ConcatKernel {
     fn adjoint(&self, _saved: &Saved, grad_out: Vec<Option<Gradient>>) -> Result<Vec<Option<Gradient>>> {
         let [Some(grad)] = &grad_out[..] else { return Ok(self.lengths.iter().map(|_| None).collect()) };
         let parts = grad.tensor.f_split_with_sizes(self.lengths.as_slice(), self.axis)?;
-        parts.iter().map(|part| Ok(Some(memory::compact(part)?.into()))).collect()
+        let whole = |part: &Tensor| -> Result<Option<Gradient>> {
+            let tensor = memory::compact(part)?;
+            let copied = tensor.data_ptr() != part.data_ptr();
+            Ok(Some(Gradient { tensor, shared: grad.shared && !copied }))
+        };
+        parts.iter().map(whole).collect()
     }
 
     fn bias(&self, _saved: &Saved) -> Result<Option<Tensor>> {

@@ -65,6 +65,7 @@ impl Operator for Conv {
         if channels != expected {
             return Err(format!("the input has {channels} channels, the weights take {expected}"));
         }
+        self.window.check_border([channels, rows, columns])?;
         let [rows, columns] = self.window.output([rows, columns])?;
         Ok(vec![vec![batch, self.channels(), rows, columns]])
     }
@@ -96,8 +97,9 @@ impl Operator for Conv {
 enum Adjoint {
     /// A convolution of stride one with these weights (I, O / groups, kh, kw) and border.
     Flipped { weight: Tensor, padding: [i64; 2] },
-    /// A transposed convolution with the forward weights; rows and columns added at the end, or, where negative, cut off.
-    Transposed { output_padding: [i64; 2], cut: [i64; 2] },
+    /// A transposed convolution with the forward weights, that makes the picture with what its border has on one side more than on the
+    /// other; the picture starts at `first`.
+    Transposed { padding: [i64; 2], output_padding: [i64; 2], first: [i64; 2] },
 }
 
 /// A convolution with its weights on a device.
@@ -142,14 +144,13 @@ impl ConvKernel {
         let dilations = ints(w.dilations);
         match &self.adjoint {
             Adjoint::Flipped { weight, padding } => self.convolve(grad, weight, None, [1, 1], *padding),
-            Adjoint::Transposed { output_padding, cut } => {
-                let none = None::<&Tensor>;
-                let (strides, pads) = (ints(w.strides), ints(w.pads_begin));
-                let grad = grad.f_conv_transpose2d(&self.weight, none, strides, pads, output_padding, self.groups, dilations)?;
-                if *cut == [0, 0] {
+            Adjoint::Transposed { padding, output_padding, first } => {
+                let (none, strides) = (None::<&Tensor>, ints(w.strides));
+                let grad = grad.f_conv_transpose2d(&self.weight, none, strides, padding, output_padding, self.groups, dilations)?;
+                if w.symmetric() {
                     return Ok(grad);
                 }
-                let view = grad.f_narrow(2, 0, self.input[0] as i64)?.f_narrow(3, 0, self.input[1] as i64)?;
+                let view = grad.f_narrow(2, first[0], self.input[0] as i64)?.f_narrow(3, first[1], self.input[1] as i64)?;
                 memory::compact(&view)
             }
         }
@@ -174,13 +175,11 @@ fn adjoint(conv: &Conv, weight: &Tensor, input: [usize; 2], place: Place) -> Res
         let padding = [0, 1].map(|i| (w.reach(i) - 1 - w.pads_begin[i]) as i64);
         return Ok(Adjoint::Flipped { weight, padding });
     }
-    let output = w.output(input).map_err(crate::error::Error::data)?;
-    // The size that the transposed convolution gives by itself, against the input's.
-    let missing = [0, 1].map(|i| {
-        let natural = (output[i] - 1) * w.strides[i] + w.reach(i);
-        (input[i] + 2 * w.pads_begin[i]) as i64 - natural as i64
-    });
-    Ok(Adjoint::Transposed { output_padding: missing.map(|m| m.max(0)), cut: missing.map(|m| (-m).max(0)) })
+    let padding = [0, 1].map(|i| w.pads_begin[i].min(w.pads_end[i]));
+    // Pixels at the end that no window reaches.
+    let rest = [0, 1].map(|i| (input[i] + w.pads_begin[i] + w.pads_end[i] - w.reach(i)) % w.strides[i]);
+    let first = [0, 1].map(|i| w.pads_begin[i] - padding[i]);
+    Ok(Adjoint::Transposed { padding: ints(padding), output_padding: ints(rest), first: ints(first) })
 }
 
 impl Kernel for ConvKernel {

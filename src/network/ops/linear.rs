@@ -6,7 +6,7 @@ use tch::Tensor;
 
 use crate::error::Result;
 use crate::network::graph::Constant;
-use crate::network::op::{Forward, Gradient, Keeps, Kernel, Operator, Place, Saved, Shape, Spatial};
+use crate::network::op::{self, Forward, Gradient, Keeps, Kernel, Operator, Place, Saved, Shape, Spatial};
 use crate::network::reading::Reading;
 use crate::network::weights;
 
@@ -22,6 +22,7 @@ pub struct Linear {
 impl Linear {
     /// Reads an ONNX Gemm: alpha * A' * B' + beta * C with B and C constant.
     pub fn read_gemm(reading: &Reading) -> Result<Self, String> {
+        reading.activation(0)?;
         if reading.int("transA", 0)? != 0 {
             return Err("transA would move the batch axis".to_owned());
         }
@@ -69,11 +70,12 @@ impl Operator for Linear {
     }
 
     fn shapes(&self, inputs: &[&[usize]]) -> Result<Vec<Shape>, String> {
-        let (last, expected) = (inputs[0].last(), self.weight.shape[0]);
-        if inputs[0].len() < 2 || last != Some(&expected) {
-            return Err(format!("the input {:?} does not end in the {expected} values that the weights take", inputs[0]));
+        let input = op::only(inputs)?;
+        let (last, expected) = (input.last(), self.weight.shape[0]);
+        if input.len() < 2 || last != Some(&expected) {
+            return Err(format!("the input {input:?} does not end in the {expected} values that the weights take"));
         }
-        let mut shape = inputs[0].to_vec();
+        let mut shape = input.to_vec();
         *shape.last_mut().expect("has two axes") = self.weight.shape[1];
         Ok(vec![shape])
     }

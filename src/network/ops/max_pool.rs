@@ -33,7 +33,11 @@ impl Operator for MaxPool {
     }
 
     fn shapes(&self, inputs: &[&[usize]]) -> Result<Vec<Shape>, String> {
-        window::pooled(&self.window, inputs)
+        let shapes = window::pooled(&self.window, inputs)?;
+        for (i, name) in ["rows", "columns"].into_iter().enumerate() {
+            self.window.check_windows(i, inputs[0][2 + i], shapes[0][2 + i]).map_err(|message| format!("{message} of its {name}"))?;
+        }
+        Ok(shapes)
     }
 
     fn spatial(&self) -> Spatial {

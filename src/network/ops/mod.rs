@@ -1,6 +1,8 @@
 //! The operators: one file each, with shapes, forward, adjoint and bias side by side. One line in [`operators!`] enrols a file, one
 //! line in [`ONNX`] each name under which files write it.
 
+#[cfg(test)]
+mod sweep;
 mod window;
 
 use super::op::Operator;
@@ -19,6 +21,15 @@ macro_rules! operators {
             /// Its rules.
             pub fn rules(&self) -> &dyn Operator {
                 match self { $(Op::$op(op) => op,)* }
+            }
+        }
+
+        #[cfg(test)]
+        impl Op {
+            const VARIANTS: &[&str] = &[$(stringify!($op)),*];
+
+            fn variant(&self) -> &'static str {
+                match self { $(Op::$op(_) => stringify!($op),)* }
             }
         }
 
@@ -48,6 +59,7 @@ operators! {
 }
 
 pub use conv::{ConvKernel, flipped_weight};
+pub use window::Window;
 
 /// What a node of a file becomes.
 #[derive(Debug, Clone)]

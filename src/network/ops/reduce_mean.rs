@@ -5,7 +5,7 @@
 use tch::Tensor;
 
 use crate::error::Result;
-use crate::network::op::{Forward, Gradient, Keeps, Kernel, Operator, Place, Saved, Shape, Spatial};
+use crate::network::op::{self, Forward, Gradient, Keeps, Kernel, Operator, Place, Saved, Shape, Spatial};
 use crate::network::reading::{self, Reading};
 
 /// The mean over some axes, never the batch.
@@ -47,7 +47,7 @@ impl Operator for ReduceMean {
     }
 
     fn shapes(&self, inputs: &[&[usize]]) -> Result<Vec<Shape>, String> {
-        let sizes = inputs[0].iter().enumerate();
+        let sizes = op::only(inputs)?.iter().enumerate();
         let left = sizes.filter_map(|(axis, &size)| match (self.axes.contains(&axis), self.keep) {
             (false, _) => Some(size),
             (true, true) => Some(1),

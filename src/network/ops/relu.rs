@@ -1,12 +1,12 @@
 //! Relu and LeakyRelu: y = x where x > 0, slope * x elsewhere. Relu has slope 0.
 //!
 //! Homogeneous: y = Dy(x) x, so the bias is zero. Adjoint: grad_out, times the slope where x <= 0 (at 0 too, as torch does).
-//! The mask is read from y, which has x's sign for a positive slope.
+//! Relu reads the mask from y.
 
 use tch::Tensor;
 
 use crate::error::Result;
-use crate::network::op::{Forward, Gradient, Keeps, Kernel, Operator, Place, Saved, Shape, Spatial};
+use crate::network::op::{self, Forward, Gradient, Keeps, Kernel, Operator, Place, Saved, Shape, Spatial};
 use crate::network::reading::Reading;
 
 /// A rectifier.
@@ -18,12 +18,14 @@ pub struct Relu {
 
 impl Relu {
     /// Reads an ONNX Relu.
-    pub fn read(_reading: &Reading) -> Result<Self, String> {
+    pub fn read(reading: &Reading) -> Result<Self, String> {
+        reading.activation(0)?;
         Ok(Relu { slope: 0.0 })
     }
 
     /// Reads an ONNX LeakyRelu.
     pub fn read_leaky(reading: &Reading) -> Result<Self, String> {
+        reading.activation(0)?;
         let slope = f64::from(reading.float("alpha", 0.01)?);
         if !slope.is_finite() || slope < 0.0 {
             return Err(format!("attribute alpha is {slope}; a slope of zero or more is supported"));
@@ -38,7 +40,7 @@ impl Operator for Relu {
     }
 
     fn shapes(&self, inputs: &[&[usize]]) -> Result<Vec<Shape>, String> {
-        Ok(vec![inputs[0].to_vec()])
+        Ok(vec![op::only(inputs)?.to_vec()])
     }
 
     fn spatial(&self) -> Spatial {
@@ -72,8 +74,7 @@ impl Kernel for Relu {
         let grad_in = if self.slope == 0.0 {
             saved.outputs[0].f_threshold_backward(&grad.tensor, 0.0)?
         } else {
-            let factor = saved.inputs[0].f_le(0.0)?.f_to_kind(grad.tensor.kind())?.f_mul_scalar(self.slope - 1.0)?.f_add_scalar(1.0)?;
-            grad.tensor.f_mul(&factor)?
+            saved.inputs[0].f_leaky_relu_backward(&grad.tensor, self.slope, false)?
         };
         Ok(vec![Some(grad_in.into())])
     }

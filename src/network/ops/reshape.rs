@@ -5,7 +5,7 @@
 use tch::Tensor;
 
 use crate::error::Result;
-use crate::network::op::{Forward, Gradient, Keeps, Kernel, Operator, Place, Saved, Shape, Spatial};
+use crate::network::op::{self, Forward, Gradient, Keeps, Kernel, Operator, Place, Saved, Shape, Spatial};
 use crate::network::reading::{self, Operand, Reading};
 
 /// Other axes for the same elements.
@@ -43,6 +43,9 @@ impl Reshape {
             let batch = axis == 0 && ((fixed, per_batch) == (0, 1) || (per_batch == 0 && reading.fixed_batch.is_some_and(|b| b as i64 == fixed)));
             shape.push(match (fixed, per_batch) {
                 _ if batch => 1,
+                (1, 0) if axis == 0 && reading.fixed_batch.is_some() => {
+                    return Err(format!("the target joins the {} images of the batch", reading.fixed_batch.unwrap_or_default()));
+                }
                 (-1, 0) if open.is_none() => {
                     open = Some(axis);
                     1
@@ -95,6 +98,9 @@ impl Reshape {
         if axes.contains(&0) {
             return Err("an axis before the batch is not supported".to_owned());
         }
+        if (1..axes.len()).any(|i| axes[..i].contains(&axes[i])) {
+            return Err(format!("axes {given:?} name one twice"));
+        }
         let mut rest = input.iter().copied();
         let shape: Vec<usize> = (0..rank).map(|axis| if axes.contains(&axis) { 1 } else { rest.next().unwrap_or(1) }).collect();
         Self::to(input, shape)
@@ -107,7 +113,7 @@ impl Operator for Reshape {
     }
 
     fn shapes(&self, inputs: &[&[usize]]) -> Result<Vec<Shape>, String> {
-        Self::to(inputs[0], self.shape.clone()).map(|reshape| vec![reshape.shape])
+        Self::to(op::only(inputs)?, self.shape.clone()).map(|reshape| vec![reshape.shape])
     }
 
     fn spatial(&self) -> Spatial {

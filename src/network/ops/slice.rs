@@ -6,7 +6,7 @@ use tch::Tensor;
 
 use crate::error::Result;
 use crate::network::memory;
-use crate::network::op::{Forward, Gradient, Keeps, Kernel, Operator, Place, Saved, Shape, Spatial};
+use crate::network::op::{self, Forward, Gradient, Keeps, Kernel, Operator, Place, Saved, Shape, Spatial};
 use crate::network::reading::{self, Reading};
 
 /// Ranges of one axis, one an output.
@@ -71,15 +71,16 @@ impl Operator for Slice {
     }
 
     fn shapes(&self, inputs: &[&[usize]]) -> Result<Vec<Shape>, String> {
+        let input = op::only(inputs)?;
         self.ranges
             .iter()
-            .map(|&(first, end)| match inputs[0].get(self.axis) {
+            .map(|&(first, end)| match input.get(self.axis) {
                 Some(&size) if first < end && end <= size => {
-                    let mut shape = inputs[0].to_vec();
+                    let mut shape = input.to_vec();
                     shape[self.axis] = end - first;
                     Ok(shape)
                 }
-                _ => Err(format!("the range {first}..{end} of axis {} is empty or outside {:?}", self.axis, inputs[0])),
+                _ => Err(format!("the range {first}..{end} of axis {} is empty or outside {input:?}", self.axis)),
             })
             .collect()
     }

@@ -5,7 +5,7 @@
 use tch::Tensor;
 
 use crate::error::Result;
-use crate::network::op::{Forward, Gradient, Keeps, Kernel, Operator, Place, Saved, Shape, Spatial};
+use crate::network::op::{self, Forward, Gradient, Keeps, Kernel, Operator, Place, Saved, Shape, Spatial};
 use crate::network::reading::{self, Reading};
 
 /// A permutation of axes: output axis i is input axis `perm[i]`.
@@ -39,10 +39,11 @@ impl Operator for Transpose {
     }
 
     fn shapes(&self, inputs: &[&[usize]]) -> Result<Vec<Shape>, String> {
-        if inputs[0].len() != self.perm.len() {
-            return Err(format!("perm {:?} does not fit {:?}", self.perm, inputs[0]));
+        let input = op::only(inputs)?;
+        if input.len() != self.perm.len() {
+            return Err(format!("perm {:?} does not fit {input:?}", self.perm));
         }
-        Ok(vec![self.perm.iter().map(|&axis| inputs[0][axis]).collect()])
+        Ok(vec![self.perm.iter().map(|&axis| input[axis]).collect()])
     }
 
     fn spatial(&self) -> Spatial {

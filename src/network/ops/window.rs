@@ -43,6 +43,7 @@ impl Window {
             return Err(format!("the input has {} axes; only (N, C, H, W) is supported", input.len()));
         };
         let stated = reading.ints("kernel_shape")?.is_some();
+        let ceil = kernel.is_none() && reading.int("ceil_mode", 0)? != 0;
         let kernel = match (kernel, stated) {
             (Some(kernel), false) => kernel,
             (None, false) => return Err("attribute kernel_shape is missing".to_owned()),
@@ -55,8 +56,7 @@ impl Window {
             }
         };
         let (strides, dilations) = (pair(reading, "strides")?, pair(reading, "dilations")?);
-        let mut window =
-            Window { kernel, strides, dilations, pads_begin: [0; 2], pads_end: [0; 2], ceil: reading.int("ceil_mode", 0)? != 0 };
+        let mut window = Window { kernel, strides, dilations, pads_begin: [0; 2], pads_end: [0; 2], ceil };
         let auto = reading.text("auto_pad", "NOTSET")?;
         match auto.as_str() {
             "NOTSET" => window.read_pads(reading)?,
@@ -94,6 +94,19 @@ impl Window {
         self.dilations[i] * (self.kernel[i] - 1) + 1
     }
 
+    /// Refuses a border that makes the activation larger than memory should hold.
+    pub fn check_border(&self, shape: [usize; 3]) -> Result<(), String> {
+        let [channels, rows, columns] = shape;
+        let padded = [rows, columns].into_iter().enumerate().map(|(i, size)| size + self.pads_begin[i] + self.pads_end[i]);
+        match padded.clone().try_fold(channels, |product, size| product.checked_mul(size)) {
+            Some(elements) if elements <= MAX_PADDED_ELEMENTS => Ok(()),
+            _ => Err(format!(
+                "with its border an image is {channels} x {:?}, over the limit of {MAX_PADDED_ELEMENTS} elements",
+                padded.collect::<Vec<_>>()
+            )),
+        }
+    }
+
     /// Rows and columns of the output.
     pub fn output(&self, input: [usize; 2]) -> Result<[usize; 2], String> {
         let mut output = [0; 2];
@@ -109,6 +122,20 @@ impl Window {
             }
         }
         Ok(output)
+    }
+
+    /// Refuses windows on axis `i` that see nothing but border: they have no largest element.
+    pub fn check_windows(&self, i: usize, input: usize, output: usize) -> Result<(), String> {
+        let sees = |window: usize| {
+            let start = window * self.strides[i];
+            // The first tap that is behind the border at the beginning.
+            let first = self.pads_begin[i].saturating_sub(start).div_ceil(self.dilations[i]);
+            first < self.kernel[i] && start + first * self.dilations[i] < self.pads_begin[i] + input
+        };
+        match (0..output).find(|&window| !sees(window)) {
+            Some(window) => Err(format!("window {window} sees nothing but border on the {input}")),
+            None => Ok(()),
+        }
     }
 
     /// True where the border is the same on both sides.
@@ -127,11 +154,15 @@ pub fn ints(pair: [usize; 2]) -> [i64; 2] {
     pair.map(|v| v as i64)
 }
 
+/// Most elements of an activation with its border laid on: 2^28, a gigabyte of f32.
+const MAX_PADDED_ELEMENTS: usize = 1 << 28;
+
 /// The output shape of a pool.
 pub fn pooled(window: &Window, inputs: &[&[usize]]) -> Result<Vec<Shape>, String> {
     let &[&[batch, channels, rows, columns]] = inputs else {
         return Err("one input (N, C, H, W) is expected".to_owned());
     };
+    window.check_border([channels, rows, columns])?;
     let [rows, columns] = window.output([rows, columns])?;
     Ok(vec![vec![batch, channels, rows, columns]])
 }

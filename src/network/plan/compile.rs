@@ -35,8 +35,13 @@ impl Plan {
     /// # Errors
     /// Kind::Runtime from libtorch, as when the device has no memory left for the weights.
     pub fn new(network: &Network, place: Place) -> Result<Self> {
+        Self::compile(network, place, fused::fits(place))
+    }
+
+    /// With or without operators run as one.
+    pub(super) fn compile(network: &Network, place: Place, fuse: bool) -> Result<Self> {
         let _no_grad = tch::no_grad_guard();
-        let layouts = layouts(network);
+        let (layouts, readers) = (layouts(network), network.readers());
         let input = Site { name: network.values[0].name.clone(), op: "Input", layout: site_layout(&layouts[0], &network.values[0].shape) };
         let mut sites = vec![input];
         let mut steps = Vec::with_capacity(network.steps.len());
@@ -53,10 +58,10 @@ impl Plan {
             let step = &network.steps[index];
             let inputs = network.input_shapes(step);
             let located = |error: Error| error.at(format!("node {:?}", step.name));
-            if let (Op::Conv(conv), true) = (&step.op, fused::fits(place)) {
+            if let (Op::Conv(conv), true) = (&step.op, fuse) {
                 let conv_site = site(step);
-                let next = fused::partner(network, index).map(|next| &network.steps[next]);
-                let activation = next.and_then(|next| Some((fused::bounds(&next.op)?, site(next))));
+                let next = fused::partner(network, &readers, index).map(|next| &network.steps[next]);
+                let activation = next.and_then(|next| Some((fused::bounds(&next.op, place)?, site(next))));
                 let stage = FusedConv::new(conv, place, inputs[0], conv_site, activation).map_err(located)?;
                 steps.push(compiled(Box::new(stage), step.inputs.clone(), next.unwrap_or(step).outputs.clone()));
                 index += 1 + usize::from(next.is_some());

@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::network::kernels::{Bounds, Element, ImageTerms, clipped_terms, plain_terms};
 use crate::network::memory;
 use crate::network::op::{Forward, Gradient, Keeps, Place, Saved};
-use crate::network::ops::{Conv, Op};
+use crate::network::ops::{Conv, Op, Relu};
 use crate::network::structure::Network;
 
 /// True where a convolution of this network is run by [`FusedConv`] here.
@@ -20,17 +20,21 @@ pub fn fits(place: Place) -> bool {
 }
 
 /// The step after `index` that is fused with it: the activation that alone reads a convolution.
-pub fn partner(network: &Network, index: usize) -> Option<usize> {
+pub fn partner(network: &Network, readers: &[usize], index: usize) -> Option<usize> {
     let step = &network.steps[index];
     let next = network.steps.get(index + 1)?;
-    let fused = bounds(&next.op).is_some() && next.inputs == step.outputs && network.readers(step.outputs[0]) == 1;
+    let fused =
+        matches!(&next.op, Op::Clip(_) | Op::Relu(Relu { slope: 0.0 })) && next.inputs == step.outputs && readers[step.outputs[0]] == 1;
     fused.then_some(index + 1)
 }
 
 /// The bounds of an activation that clips.
-pub fn bounds(op: &Op) -> Option<Bounds> {
+pub fn bounds(op: &Op, place: Place) -> Option<Bounds> {
     match op {
-        Op::Clip(clip) => Some(Bounds { low: clip.low as f32, high: clip.high as f32 }),
+        Op::Clip(clip) => {
+            let clip = clip.rounded(place);
+            Some(Bounds { low: clip.low as f32, high: clip.high as f32 })
+        }
         Op::Relu(relu) if relu.slope == 0.0 => Some(Bounds { low: 0.0, high: f32::INFINITY }),
         _ => None,
     }
@@ -176,15 +180,14 @@ impl FusedConv {
 
 /// The gradient channels last without gaps, and, where it is written, in memory of its own.
 fn owned(grad: Gradient, written: bool) -> Result<Tensor> {
-    if !memory::is_channels_last(&grad.tensor) {
-        return memory::channels_last(&grad.tensor);
-    }
-    if grad.shared && written {
-        let mut copy = grad.tensor.f_empty_like()?;
-        copy.f_copy_(&grad.tensor)?;
+    let laid_out = memory::channels_last(&grad.tensor)?;
+    // An axis of one element has any stride, so that the layout may be right as it is.
+    if grad.shared && written && laid_out.data_ptr() == grad.tensor.data_ptr() {
+        let mut copy = laid_out.f_empty_like()?;
+        copy.f_copy_(&laid_out)?;
         return Ok(copy);
     }
-    Ok(grad.tensor)
+    Ok(laid_out)
 }
 
 /// Takes reductions that nobody wants, where the pass runs only for its mask.

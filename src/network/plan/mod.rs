@@ -9,6 +9,8 @@ mod fused;
 mod run;
 mod site;
 mod stage;
+#[cfg(test)]
+mod tests;
 
 pub use compile::{Plan, TermPlace, term_places};
 pub use run::Pass;
