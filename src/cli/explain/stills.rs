@@ -33,8 +33,11 @@ pub fn run(args: &Args, folder: &Path) -> Result<()> {
     let choice = Arc::new(Choice::Fixed(class_target(&args.target, &loaded)?));
     let mut settings = engine_settings(&args.compute, &args.target, Precision::fastest());
     let threads = settings.thread_count();
-    // A worker is a copy of the network: no more than there are pictures.
-    settings.workers = args.pool.workers.or_else(|| threads.min(all.len()).try_into().ok());
+    settings.workers = args.pool.workers;
+    if settings.workers.is_none() && settings.threads.is_none() {
+        // A worker is a copy of the network, and threads inside one wait for each other: one worker a thread, none without a picture.
+        settings.threads = threads.min(all.len()).try_into().ok();
+    }
     fs::create_dir_all(folder)
         .map_err(|error| Error::runtime(format!("{}: this folder cannot be made", folder.display())).with_source(error))?;
     let mut engine = Engine::start(&loaded.network, &settings)?;

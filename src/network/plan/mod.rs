@@ -12,6 +12,6 @@ mod stage;
 #[cfg(test)]
 mod tests;
 
-pub use compile::Plan;
+pub use compile::{Plan, TermPlace, term_places};
 pub use run::Pass;
 pub use site::{Reduced, Site, SiteId, TermSink};
