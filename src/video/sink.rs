@@ -28,6 +28,8 @@ const WAITING_FRAMES: u64 = 4;
 const FIRST_AUDIO: Duration = Duration::from_millis(500);
 /// How far audio goes ahead of the frames that were pushed. A muxer never waits for audio behind the frame it has.
 const AUDIO_AHEAD_NS: i64 = 100_000_000;
+/// A packet's duration where neither it nor one before tells.
+const USUAL_PACKET_NS: u64 = 20_000_000;
 /// How long one wait of the audio's thread lasts.
 const AUDIO_TICK: Duration = Duration::from_millis(100);
 /// Ticks a second of the video track in MP4; the usual frame rates and phone clocks divide it.
@@ -267,6 +269,7 @@ impl AudioMover {
         let lead_ns = lead.as_nanos() as i64;
         let work = move || {
             let mut caps: Option<gst::Caps> = None;
+            let mut last_ns = None;
             while !stopped.load(Ordering::Relaxed) {
                 let early_end_ns = watch.lock().early_end_ns;
                 let mut packet = match track.next(AUDIO_TICK) {
@@ -289,6 +292,12 @@ impl AudioMover {
                 let buffer = packet.buffer.make_mut();
                 buffer.set_pts(gst::ClockTime::from_nseconds(pts_ns));
                 buffer.set_dts(gst::ClockTime::NONE);
+                // Matroska gives packets no durations; mp4mux drops the last one of a track that has none.
+                if buffer.duration().is_none() {
+                    let lasts_ns = last_ns.map_or(USUAL_PACKET_NS, |last_ns| pts_ns.saturating_sub(last_ns).max(1));
+                    buffer.set_duration(gst::ClockTime::from_nseconds(lasts_ns));
+                }
+                last_ns = Some(pts_ns);
                 if caps.as_ref().is_none_or(|known| *known != packet.caps) {
                     packets.set_caps(Some(&packet.caps));
                     caps = Some(packet.caps);

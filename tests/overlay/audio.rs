@@ -13,7 +13,24 @@ fn clip(folder: &Path, name: &str, codec: &str, offset: f64) -> PathBuf {
     // Moves both, so that neither begins before zero.
     let (early, late) = ((-offset).max(0.0).to_string(), offset.max(0.0).to_string());
     let inputs = ["-itsoffset", &early, "-f", "lavfi", "-i", video, "-itsoffset", &late, "-f", "lavfi", "-i", audio];
-    let coded = ["-map", "0", "-map", "1", "-c:v", "libx264", "-preset", "ultrafast", "-bf", "0", "-c:a", codec, "-strict", "-2"];
+    let coded = [
+        "-map",
+        "0",
+        "-map",
+        "1",
+        "-c:v",
+        "libx264",
+        "-preset",
+        "ultrafast",
+        "-bf",
+        "0",
+        "-fps_mode",
+        "passthrough",
+        "-c:a",
+        codec,
+        "-strict",
+        "-2",
+    ];
     ffmpeg(&[&inputs[..], &coded].concat(), &input);
     input
 }
@@ -26,6 +43,7 @@ fn what_the_container_holds_passes_untouched() {
         ("libopus", "in.mkv", &["mp4", "mkv", "webm"]),
         ("libvorbis", "in.mkv", &["mkv", "webm"]),
         ("pcm_s16le", "in.mkv", &["mkv"]),
+        ("aac", "in.mkv", &["mp4", "mkv"]),
         ("flac", "in.mkv", &["mkv"]),
         ("libmp3lame", "in.mp4", &["mp4", "mkv"]),
         ("ac3", "in.mkv", &["mp4", "mkv"]),

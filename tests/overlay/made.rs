@@ -70,7 +70,8 @@ fn ten_bits_are_taken_to_eight_where_the_encoder_has_no_more() {
 #[test]
 fn odd_sizes() {
     for (size, extension, wanted) in [("161:121", "mp4", (162, 122)), ("161:120", "mkv", (162, 120)), ("160:121", "webm", (160, 121))] {
-        let to = clip("in.mkv", "320x240", &["-vf", &format!("scale={size}"), "-c:v", "ffv1", "-pix_fmt", "yuv420p"]).same(extension);
+        let to =
+            clip("in.mkv", "320x240", &["-vf", &format!("scale={size},setsar=1"), "-c:v", "ffv1", "-pix_fmt", "yuv420p"]).same(extension);
         assert_eq!(to.video.size_px(), wanted);
     }
 }
