@@ -20,8 +20,8 @@ pub enum Precision {
 }
 
 impl Precision {
-    /// The one that this machine computes fastest and well: bf16 where the processor has tiles for it (AMX), several times as fast
-    /// then, else f32. bf16 without tiles gains less than its residual, five orders larger, costs.
+    /// The one that this machine computes fastest and well: bf16 where the processor has tiles for it (AMX), else f32. Without tiles
+    /// bf16 gains too little for a residual that is orders of magnitude larger.
     pub fn fastest() -> Self {
         #[cfg(target_arch = "x86_64")]
         {
