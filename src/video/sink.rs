@@ -1,10 +1,9 @@
 //! A video out: frames encoded, muxed with the audio, and given their name when all is written.
 
-use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use gst_video::{VideoFrame, VideoInfo};
 use super::audio::{AudioTrack, Bound, Next};
 use super::caps::encoder_caps;
 use super::container::Container;
+use super::durations;
 use super::encoder::Encoder;
 use super::launch::{branch, named, pipeline};
 use super::output::{OutputFrame, check_path, part_path, settle};
@@ -135,7 +135,7 @@ impl Sink {
         let frames: gst_app::AppSrc = named(&running.pipeline, "frames");
         frames.set_caps(Some(&caps));
         count_taken(&frames, &running);
-        keep_durations(&running);
+        durations::keep(&running, container.sums_decoding_times);
         count_written(&running);
         let mux: gst::Element = named(&running.pipeline, "mux");
         for pad in mux.sink_pads() {
@@ -341,32 +341,6 @@ fn pool_of(caps: &gst::Caps, coded: &VideoInfo) -> Result<gst_video::VideoBuffer
         .and_then(|()| pool.set_active(true))
         .map_err(|error| Error::runtime(format!("no memory for frames: {error}")))?;
     Ok(pool)
-}
-
-/// Counts what is encoded, and carries durations past the parser, which replaces them by a guess from the frame rate: nothing, where the rate varies. Without, the
-/// last frame of an MP4 has no time to be shown.
-fn keep_durations(running: &Running) {
-    let kept: Arc<Mutex<HashMap<gst::ClockTime, gst::ClockTime>>> = Arc::default();
-    let pad = |element: &str, pad: &str| {
-        named::<gst::Element>(&running.pipeline, element).static_pad(pad).expect("encoders and parsers have one pad a side")
-    };
-    let from = Arc::clone(&kept);
-    let watch = Arc::clone(&running.watch);
-    pad("encoder", "src").add_probe(gst::PadProbeType::BUFFER, move |_, info| {
-        watch.update(|state| state.encoded += 1);
-        if let Some((pts, duration)) = info.buffer().and_then(|buffer| buffer.pts().zip(buffer.duration())) {
-            from.lock().unwrap_or_else(PoisonError::into_inner).insert(pts, duration);
-        }
-        gst::PadProbeReturn::Ok
-    });
-    pad("parser", "src").add_probe(gst::PadProbeType::BUFFER, move |_, info| {
-        if let Some(buffer) = info.buffer_mut()
-            && let Some(duration) = buffer.pts().and_then(|pts| kept.lock().unwrap_or_else(PoisonError::into_inner).remove(&pts))
-        {
-            buffer.make_mut().set_duration(duration);
-        }
-        gst::PadProbeReturn::Ok
-    });
 }
 
 /// Counts frames as the encoder's thread takes them.

@@ -52,7 +52,6 @@ fn what_the_container_holds_passes_untouched() {
         for extension in extensions {
             let out = folder.path().join("out").with_extension(extension);
             summary(&input, &out, &["--force"]);
-            println!("{codec} in {extension}");
             assert_same_video(&input, &out);
         }
     }
@@ -105,10 +104,11 @@ fn audio_that_begins_before_or_after_the_video_keeps_its_distance() {
                 summary(&input, &out, &[]);
                 let distance = |path: &Path| {
                     let all = probe(path);
-                    all.audio.expect("audio").times()[0] - all.video.times()[0]
+                    // The last packet: what an edit list leaves out of the first ones is not passed on.
+                    all.audio.expect("audio").times().last().expect("packets") - all.video.times()[0]
                 };
                 let (wanted, got) = (distance(&input), distance(&out));
-                assert!((wanted - offset).abs() < 0.05, "{from}: {wanted} s");
+                assert!((wanted - offset - 1.0).abs() < 0.05, "{from}: {wanted} s");
                 assert!((wanted - got).abs() < 0.001_05, "{from} to {extension}: {got} s, not {wanted} s");
             }
         }

@@ -36,9 +36,10 @@ pub fn assert_same_times(from: &Stream, to: &Stream) {
     // Matroska has no duration a track. That of MP4 sums up times of decoding, which agree where the rate is constant.
     let gaps: Vec<f64> = wanted.windows(2).map(|pair| pair[1] - pair[0]).collect();
     let constant = gaps.iter().all(|gap| (gap - gaps[0]).abs() < 0.002);
-    if let (Some(wanted), Some(got)) = (ends(from), ends(to)) {
-        let close = if constant { CLOSE } else { 0.1 };
-        assert!((wanted - got).abs() <= close, "the video lasts {got} s, not {wanted} s");
+    if let (Some(wanted), Some(got)) = (ends(from), ends(to))
+        && constant
+    {
+        assert!((wanted - got).abs() <= CLOSE, "the video lasts {got} s, not {wanted} s");
     }
 }
 
@@ -78,10 +79,14 @@ pub fn assert_same_audio(from_video: &Stream, from: &Stream, to_video: &Stream, 
     assert_eq!(to.field("sample_rate"), from.field("sample_rate"), "sample rate");
     assert_eq!(to.field("channels"), from.field("channels"), "channels");
     let hashes = |stream: &Stream| stream.packets.iter().map(|packet| packet.hash.clone()).collect::<Vec<_>>();
-    // An encoder's first packet that an edit list of MP4 leaves out is not given by the demuxer.
-    let left_out = from.packets.len().saturating_sub(to.packets.len());
-    assert!(left_out == 0 || (left_out == 1 && from.times()[0] < 0.0), "{left_out} audio packets are missing");
-    assert!(hashes(to) == hashes(from)[left_out..], "audio packets");
+    // What an edit list of MP4 leaves out at the start, an encoder's first packet and sometimes the one after it, the demuxer does not give.
+    // Opus in MP4 goes without a last packet that holds nothing but padding.
+    let (all, kept) = (hashes(from), hashes(to));
+    let most_early = if from.times()[0] < 0.0 { 2 } else { 0 };
+    let most_late = usize::from(from.field("codec_name") == "opus");
+    let left_out = (0..=most_early).find(|&early| all[early..].starts_with(&kept)).expect("the same packets, none missing in between");
+    let late = all.len() - left_out - kept.len();
+    assert!(late <= most_late, "{late} packets are missing at the end");
     let offset = |video: &Stream, time: f64| time - video.times().first().unwrap_or(&0.0);
     let (wanted, got) = (offset(from_video, from.times()[left_out]), offset(to_video, to.times()[0]));
     assert!((wanted - got).abs() <= CLOSE, "audio begins {got} s after the first frame, not {wanted} s");

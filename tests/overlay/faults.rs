@@ -80,7 +80,7 @@ fn folders_that_are_not_there_or_take_nothing() {
     fs::create_dir(&locked).expect("a folder");
     fs::set_permissions(&locked, fs::Permissions::from_mode(0o555)).expect("permissions");
     if fs::write(locked.join("probe"), "").is_ok() {
-        println!("skipped: permissions do not bind the superuser");
+        eprintln!("skipped: permissions do not bind the superuser");
         fs::remove_file(locked.join("probe")).expect("removed");
     } else {
         overlay(&input, &locked.join("out.mp4"), &NONE).refuses(2, &["locked"]);
@@ -124,7 +124,7 @@ impl Small {
         let folder = tempfile::tempdir().expect("folder");
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(folder.path()).output();
         if !mounted.is_ok_and(|output| output.status.success()) {
-            println!("skipped: no right to mount a small file system");
+            eprintln!("skipped: no right to mount a small file system");
             return None;
         }
         Some(Small { folder })
