@@ -1,0 +1,108 @@
+//! What the program says of networks that are broken: exit 65, one line with the file and the place, nothing written.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use safetensors::tensor::{Dtype, TensorView, serialize_to_file};
+
+/// A protobuf field that holds bytes: a text or a message.
+fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+    let mut length = bytes.len();
+    let mut out = vec![number << 3 | 2];
+    while length >= 0x80 {
+        out.push(length as u8 | 0x80);
+        length >>= 7;
+    }
+    out.push(length as u8);
+    [out.as_slice(), bytes].concat()
+}
+
+/// A protobuf field that holds a small number.
+fn number(field: u8, value: u8) -> Vec<u8> {
+    assert!(value < 0x80);
+    vec![field << 3, value]
+}
+
+/// A ValueInfoProto of this element type (1: f32, 7: i64).
+fn value(name: &str, element: u8, dims: &[u8]) -> Vec<u8> {
+    let dims: Vec<u8> = dims.iter().flat_map(|&size| field(1, &number(1, size))).collect();
+    let tensor = [number(1, element), field(2, &dims)].concat();
+    [field(1, name.as_bytes()), field(2, &field(1, &tensor))].concat()
+}
+
+fn node(op_type: &str, domain: &str, inputs: &[&str], output: &str) -> Vec<u8> {
+    let inputs: Vec<u8> = inputs.iter().flat_map(|name| field(1, name.as_bytes())).collect();
+    let rest = [field(2, output.as_bytes()), field(3, b"the_node"), field(4, op_type.as_bytes()), field(7, domain.as_bytes())];
+    [inputs, rest.concat()].concat()
+}
+
+/// A model of one node, output "y".
+fn model(node: &[u8], inputs: &[Vec<u8>]) -> Vec<u8> {
+    let inputs: Vec<u8> = inputs.iter().flat_map(|input| field(11, input)).collect();
+    let graph = [field(1, node), field(2, b"graph"), inputs, field(12, &field(1, b"y"))].concat();
+    let opsets = [field(8, &number(2, 17)), field(8, &[field(1, b"com.example"), number(2, 1)].concat())].concat();
+    [number(1, 8), opsets, field(7, &graph)].concat()
+}
+
+/// Exit code and standard error of `explain --tensor` with this model, on an image of 3 x 8 x 8; the output must not be there.
+fn explain(folder: &Path, bytes: &[u8]) -> (i32, String) {
+    let path = |name: &str| folder.join(name).to_str().expect("UTF-8").to_owned();
+    let (model, from, to) = (path("bad.onnx"), path("in.safetensors"), path("out.safetensors"));
+    fs::write(&model, bytes).unwrap();
+    let image: Vec<u8> = [0.5f32; 3 * 64].iter().flat_map(|v| v.to_le_bytes()).collect();
+    let tensors = HashMap::from([("input", TensorView::new(Dtype::F32, vec![1, 3, 8, 8], &image).unwrap())]);
+    serialize_to_file(&tensors, None, Path::new(&from)).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gradcast"));
+    let output = command.args(["explain", "--model", &model, "--tensor", &from, "--save", &to]).output().expect("gradcast starts");
+    assert!(!Path::new(&to).exists(), "an output is written");
+    (output.status.code().expect("no signal"), String::from_utf8(output.stderr).expect("UTF-8"))
+}
+
+#[test]
+fn broken_networks_are_65_with_one_line() {
+    let image = value("x", 1, &[1, 3, 8, 8]);
+    let relu = || node("Relu", "", &["x"], "y");
+    let whole = model(&relu(), std::slice::from_ref(&image));
+    let cases: Vec<(&str, Vec<u8>, &[&str])> = vec![
+        ("empty", Vec::new(), &["bad.onnx"]),
+        ("text", b"no network at all".repeat(9), &["bad.onnx"]),
+        ("truncated", whole[..whole.len() - 9].to_vec(), &["bad.onnx"]),
+        (
+            "an unknown operator",
+            model(&node("Whirl", "com.example", &["x"], "y"), std::slice::from_ref(&image)),
+            &["\"the_node\"", "Whirl", "com.example", "no FullGrad rules"],
+        ),
+        ("a cycle", model(&node("Add", "", &["x", "y"], "y"), std::slice::from_ref(&image)), &["bad.onnx"]),
+        ("two inputs", model(&node("Add", "", &["x", "z"], "y"), &[image.clone(), value("z", 1, &[1, 3, 8, 8])]), &["2 inputs (x, z)"]),
+        ("integers", model(&relu(), &[value("x", 7, &[1, 3, 8, 8])]), &["no floating-point input"]),
+        ("a row", model(&relu(), &[value("x", 1, &[1, 3])]), &["\"x\"", "four axes"]),
+        ("another size", model(&relu(), &[value("x", 1, &[1, 3, 9, 8])]), &["9 rows, 8 are asked for"]),
+        ("other channels", model(&relu(), &[value("x", 1, &[1, 4, 8, 8])]), &["4 x 8 x 8"]),
+        ("no classes", whole.clone(), &["(N, K)"]),
+    ];
+    for (name, bytes, parts) in cases {
+        let folder = tempfile::tempdir().unwrap();
+        let (code, stderr) = explain(folder.path(), &bytes);
+        assert_eq!(code, 65, "{name}: {stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{name}: {stderr}");
+        assert!(stderr.starts_with("gradcast: ") && parts.iter().all(|part| stderr.contains(part)), "{name}: {stderr}");
+    }
+}
+
+/// The fuzzer's seeds: whatever is wrong with one, the program ends by itself.
+#[test]
+fn the_fuzzer_s_seeds_are_answered() {
+    let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/onnx_read");
+    let mut seen = 0;
+    for seed in fs::read_dir(seeds).unwrap().map(|entry| entry.unwrap().path()) {
+        let folder = tempfile::tempdir().unwrap();
+        let (code, stderr) = explain(folder.path(), &fs::read(&seed).unwrap());
+        // None takes a picture of 8 x 8.
+        assert_eq!(code, 65, "{}: {stderr}", seed.display());
+        assert_eq!(stderr.lines().count(), 1, "{}: {stderr}", seed.display());
+        seen += 1;
+    }
+    assert!(seen >= 15);
+}
