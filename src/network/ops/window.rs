@@ -81,9 +81,9 @@ impl Window {
 
     /// Output size ceil(input / stride), the odd pixel of the border after (upper) or before (lower).
     fn pad_to_same(&mut self, input: &[usize; 2], lower: bool) {
-        for i in 0..2 {
-            let output = input[i].div_ceil(self.strides[i]);
-            let total = ((output - 1) * self.strides[i] + self.reach(i)).saturating_sub(input[i]);
+        for (i, &size) in input.iter().enumerate() {
+            let output = size.div_ceil(self.strides[i]);
+            let total = ((output - 1) * self.strides[i] + self.reach(i)).saturating_sub(size);
             let (less, more) = (total / 2, total - total / 2);
             (self.pads_begin[i], self.pads_end[i]) = if lower { (more, less) } else { (less, more) };
         }
