@@ -165,16 +165,17 @@ fn networks() -> Vec<(&'static str, Network, usize)> {
     let x = b.relu(x);
     all.push(("joined, pooled and cut", b.classes(x), 3));
 
-    // The parts of a sum's gradient are views of memory that the other summand reads too.
+    // The parts of a sum's gradient are views of memory that the other summand reads too, after something was added to a part.
     let mut b = Builder::new([1, 3, 4, 4]);
     let [p, q, r] = [2, 3, 5].map(|channels| {
         let x = b.conv(0, channels, 3, 1, 1, true);
         b.relu(x)
     });
+    let twice = b.conv(p, 5, 3, 1, 1, true);
     let joined = b.push(Concat { axis: 1 }, &[p, q]);
     let sum = b.push(Add, &[joined, r]);
-    let twice = b.conv(p, 5, 3, 1, 1, true);
     let sum = b.push(Add, &[sum, twice]);
+    let sum = b.relu(sum);
     all.push(("a sum with a join", b.classes(sum), 3));
     all
 }
