@@ -1,15 +1,30 @@
-//! Makes the binary, the tests and the benches find libtorch with no environment set.
+//! Makes the binary, the tests and the benches find libtorch with no environment set, and compiles the bridge to oneDNN.
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-changed=src/network/onednn.cpp");
     // torch-sys tells its direct dependents where the libtorch that it linked lies.
     if let Ok(lib) = std::env::var("DEP_TCH_LIBTORCH_LIB") {
         println!("cargo:rustc-link-arg=-Wl,-rpath,{lib}");
+        compile_shim(&lib);
         if let Some(version) = libtorch_version(&lib) {
             println!("cargo:rustc-env=GRADCAST_LIBTORCH_VERSION={version}");
         }
     }
     println!("cargo:rustc-link-arg=-Wl,-rpath,$ORIGIN/../lib/gradcast");
+}
+
+/// The bridge to operators that libtorch has no exported function for.
+fn compile_shim(lib: &str) {
+    let include = std::path::Path::new(lib).join("../include");
+    cc::Build::new()
+        .cpp(true)
+        .std("c++17")
+        .warnings(false)
+        .include(&include)
+        .include(include.join("torch/csrc/api/include"))
+        .file("src/network/onednn.cpp")
+        .compile("gradcast_onednn");
 }
 
 /// The version in libtorch's own header, for `gradcast check`: the library has no C function that tells it.

@@ -2,6 +2,8 @@
 //!
 //! The files lie in a folder beside the project and are not part of it; without them these tests say so and end.
 
+#![allow(clippy::print_stdout)] // what was found beside its bound is shown with --nocapture
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -17,7 +19,7 @@ use tch::{Device, Kind, Tensor};
 fn shared() -> Option<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
     if !folder.join("golden").is_dir() {
-        println!("skipped: no golden files in {}", folder.display());
+        eprintln!("skipped: no golden files in {}", folder.display());
         return None;
     }
     Some(folder)
@@ -101,7 +103,7 @@ fn hold(name: &str, found: &Explanation, golden: &Golden, bounds: &Bounds) {
         ("bias_term_total", term_error(&found.bias_term_total, &golden.bias_term_total, &golden.value), bounds.terms),
     ];
     for (what, error, bound) in errors {
-        println!("{name:24} {what:16} {error:9.2e} of {bound:.0e}");
+        eprintln!("{name:24} {what:16} {error:9.2e} of {bound:.0e}");
     }
     for (what, error, bound) in errors {
         assert!(error <= bound, "{name}: {what} is off by {error:e}, the bound is {bound:e}");
@@ -162,7 +164,7 @@ fn default_network_in_bf16_ranks_pixels_alike() {
     let found = explain(&default_network(), Kind::BFloat16, &golden.input, Target::Each(golden.target.clone()));
     for image in 0..golden.target.len() as i64 {
         let correlation = rank_correlation(&found.map.get(image), &golden.map.get(image));
-        println!("image {image}: rank correlation {correlation:.5}");
+        eprintln!("image {image}: rank correlation {correlation:.5}");
         assert!(correlation >= 0.99, "image {image}: rank correlation {correlation}");
     }
 }

@@ -21,7 +21,7 @@ fn bad_usage_is_2_and_says_what_to_give() {
         (&["fly"], "unrecognized subcommand 'fly'"),
         (&["overlay", "in.mp4"], "--out"),
         (&["overlay", "in.mp4", "-o", "out.mp4", "--start", "1:2:3:4"], "HH:MM:SS.mmm"),
-        (&["overlay", "in.mp4", "-o", "out.mp4", "--region", "a=0,0,2,1", "--frames", "f.jsonl"], "leaves the frame"),
+        (&["overlay", "in.mp4", "-o", "out.mp4", "--region", "a=0,0,2,1", "--frames", "f.jsonl"], "outside the picture"),
         (&["overlay", "in.mp4", "-o", "out.mp4", "--region", "a=0,0,1,1"], "--frames"),
         (&["overlay", "in.mp4", "-o", "out.mp4", "--crf", "20", "--bitrate", "900"], "cannot be used with"),
         (&["overlay", "in.mp4", "-o", "out.mp4", "--batch", "0"], "--batch"),

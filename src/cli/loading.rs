@@ -111,10 +111,57 @@ fn label_index(label: &str, loaded: &Loaded) -> Result<usize> {
     if let [index] = exact[..] {
         return Ok(index);
     }
-    let near = if exact.is_empty() { matches(&|known| known.contains(&wanted)) } else { exact };
+    let near = match exact.is_empty() {
+        false => exact,
+        true => Some(matches(&|known| known.contains(&wanted)))
+            .filter(|near| !near.is_empty())
+            .unwrap_or_else(|| misspelt(&wanted, &loaded.labels)),
+    };
     let names: Vec<String> = near.iter().take(5).map(|&index| format!("{index} {:?}", loaded.labels[index])).collect();
     Err(Error::usage(match names.is_empty() {
         true => format!("--target {label:?}: none of the network's {} labels", loaded.labels.len()),
         false => format!("--target {label:?}: is not one label; perhaps {}", names.join(", ")),
     }))
+}
+
+/// Labels, or words of them, that differ from `wanted` in few letters; the nearest first.
+fn misspelt(wanted: &str, labels: &[String]) -> Vec<usize> {
+    let most = 1 + wanted.chars().count() / 4;
+    let nearest = |label: &str| {
+        let label = label.to_lowercase();
+        label.split_whitespace().chain([label.as_str()]).map(|part| edits(wanted, part)).min().unwrap_or(usize::MAX)
+    };
+    let mut near: Vec<(usize, usize)> = labels.iter().enumerate().map(|(index, label)| (nearest(label), index)).collect();
+    near.retain(|&(edits, _)| edits <= most);
+    near.sort_unstable();
+    near.into_iter().map(|(_, index)| index).collect()
+}
+
+/// How many letters have to be put in, left out or changed to make `a` to `b` (Levenshtein's distance).
+fn edits(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, letter) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, other) in b.iter().enumerate() {
+            let changed = diagonal + usize::from(letter != *other);
+            diagonal = row[j + 1];
+            row[j + 1] = changed.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn misspelt_labels_are_found() {
+        assert_eq!([edits("", "abc"), edits("kitten", "sitting"), edits("tabbi", "tabby"), edits("a", "a")], [3, 3, 1, 0]);
+        let labels = ["tench", "tabby", "tiger cat", "golden retriever"].map(str::to_owned);
+        assert_eq!(misspelt("tabbi", &labels), [1]);
+        assert_eq!(misspelt("retreiver", &labels), [3]);
+        assert_eq!(misspelt("zeppelin", &labels), [0; 0]);
+    }
 }

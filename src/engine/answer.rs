@@ -31,6 +31,8 @@ pub struct FrameAnswer {
     pub leading: Vec<Class>,
     /// The class that is explained.
     pub target: Class,
+    /// f: the logit of the class that is explained.
+    pub value: f32,
     /// Completeness residual.
     pub residual: f32,
 }
@@ -40,23 +42,25 @@ pub(super) fn frames(explanation: &Explanation) -> Result<Vec<FrameAnswer>> {
     let [count, _, height, width] = explanation.map.size()[..] else { unreachable!("a map has four axes") };
     let probabilities = probabilities(&explanation.logits)?;
     let classes = probabilities.size()[1];
-    let (values, indices) = probabilities.f_topk(LEADING.min(classes), 1, true, true)?;
+    let (leading, indices) = probabilities.f_topk(LEADING.min(classes), 1, true, true)?;
     let residuals: Vec<f32> = Vec::try_from(explanation.residual.f_to_kind(Kind::Float)?)?;
+    let values: Vec<f32> = Vec::try_from(explanation.value.f_to_kind(Kind::Float)?)?;
     let maps = explanation.map.f_to_kind(Kind::Float)?.f_contiguous()?;
     (0..count)
         .map(|frame| {
-            let values: Vec<f32> = Vec::try_from(values.f_get(frame)?)?;
+            let leading: Vec<f32> = Vec::try_from(leading.f_get(frame)?)?;
             let indices: Vec<i64> = Vec::try_from(indices.f_get(frame)?)?;
             let target = explanation.target[frame as usize];
             Ok(FrameAnswer {
                 map: Vec::try_from(maps.f_get(frame)?.f_view([-1])?)?,
                 width: width as usize,
                 height: height as usize,
-                leading: indices.iter().zip(values).map(|(&index, probability)| Class { index: index as usize, probability }).collect(),
+                leading: indices.iter().zip(leading).map(|(&index, probability)| Class { index: index as usize, probability }).collect(),
                 target: Class {
                     index: target as usize,
                     probability: probabilities.f_get(frame)?.f_get(target)?.f_double_value(&[])? as f32,
                 },
+                value: values[frame as usize],
                 residual: residuals[frame as usize],
             })
         })

@@ -8,6 +8,7 @@ mod kernels;
 pub mod load;
 pub mod manifest;
 mod memory;
+mod onednn;
 pub mod onnx;
 pub mod op;
 pub mod ops;

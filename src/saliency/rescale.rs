@@ -1,10 +1,8 @@
 //! psi without its upsampling: |T| scaled to [0, 1] for each image, its channels summed.
 
-use std::str::FromStr;
-
 use tch::Tensor;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::network::plan::Reduced;
 
 /// Keeps the division finite; the authors' value.
@@ -18,18 +16,6 @@ pub enum Rescale {
     Node,
     /// Over each channel by itself, as pytorch-grad-cam does.
     Channel,
-}
-
-impl FromStr for Rescale {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "node" => Ok(Rescale::Node),
-            "channel" => Ok(Rescale::Channel),
-            _ => Err(Error::usage(format!("rescale {text:?} is not one of: node, channel"))),
-        }
-    }
 }
 
 impl Rescale {

@@ -1,7 +1,7 @@
 //! Still pictures: PNG, JPEG and WebP files to plain RGB and back to PNG.
 
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Cursor, Seek, Write};
+use std::io::{self, BufReader, Cursor, Seek};
 use std::path::Path;
 
 use image::codecs::png::PngEncoder;
@@ -11,6 +11,7 @@ use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder, ImageEr
 
 use crate::error::{Error, Kind, Result};
 use crate::frame::Still;
+use crate::tensor_file;
 
 /// Larger sides are refused before anything is decoded.
 const MAX_SIDE_PX: u32 = 32_768;
@@ -102,18 +103,18 @@ fn refused(error: ImageError) -> Error {
     Error::data(message).with_source(error)
 }
 
-/// Writes a picture as PNG, over what may be there.
+/// Writes a picture as PNG, over what may be there. The file appears whole or not at all.
 ///
 /// # Errors
-/// [`Kind::Runtime`] with the path, when it cannot be written; a file that was begun is then left unfinished.
+/// [`Kind::Runtime`] with the path, when it cannot be written.
 pub fn write_png(path: &Path, still: &Still) -> Result<()> {
     let failed = |error: &dyn std::fmt::Display| Error::new(Kind::Runtime, format!("{}: cannot be written: {error}", path.display()));
     let size = |px: usize| u32::try_from(px).map_err(|error| failed(&error));
-    let mut writer = BufWriter::new(File::create(path).map_err(|error| failed(&error).with_source(error))?);
-    PngEncoder::new(&mut writer)
+    let mut bytes = Vec::new();
+    PngEncoder::new(&mut bytes)
         .write_image(&still.rgb, size(still.width_px)?, size(still.height_px)?, ExtendedColorType::Rgb8)
         .map_err(|error| failed(&error).with_source(error))?;
-    writer.flush().map_err(|error| failed(&error).with_source(error))
+    tensor_file::write_whole(path, &bytes)
 }
 
 #[cfg(test)]

@@ -1,11 +1,9 @@
 //! What frames between two explained ones show.
 
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::FrameAnswer;
-use crate::error::{Error, Result};
 use crate::video::DecodedFrame;
 
 /// What frames between two explained ones show.
@@ -18,16 +16,9 @@ pub enum Between {
     Interpolate,
 }
 
-impl FromStr for Between {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "hold" => Ok(Between::Hold),
-            "interpolate" => Ok(Between::Interpolate),
-            _ => Err(Error::usage(format!("{text:?} is not one of: hold, interpolate"))),
-        }
-    }
+impl Between {
+    /// Frames between two explained ones wait for the second where the map is interpolated: as many as memory should hold.
+    pub const MOST_INTERPOLATED: usize = 32;
 }
 
 /// A frame with what it shows.

@@ -95,7 +95,7 @@ mod tests {
         let mut maps = Maps::create(&path).expect("created");
         for frame in 0..3i64 {
             let target = Class { index: 7 + frame as usize, probability: 0.5 };
-            let answer = FrameAnswer { map: Vec::new(), width: 2, height: 1, leading: Vec::new(), target, residual: 0.0 };
+            let answer = FrameAnswer { map: Vec::new(), width: 2, height: 1, leading: Vec::new(), target, value: 0.0, residual: 0.0 };
             maps.write(&answer, &[frame as f32, 0.5], frame * 40_000_000).expect("written");
         }
         assert!(!path.exists(), "nothing at the final name before the end");

@@ -1,5 +1,6 @@
 //! One stream's life: source to engine to overlay to sink, frames in order.
 
+mod beside;
 mod between;
 mod maps;
 mod reader;
@@ -7,6 +8,8 @@ mod recorded;
 mod records;
 mod summary;
 
+pub use beside::check_beside;
 pub use between::Between;
 pub use recorded::{Progress, Settings, run};
+pub use records::Labels;
 pub use summary::{ClassShare, Residuals, StageSeconds, Summary};

@@ -15,9 +15,9 @@ use super::records::{Labels, Records};
 use super::summary::Summary;
 use crate::clock::Stopwatch;
 use crate::engine::{Choice, Engine};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::frame::View;
-use crate::overlay::{self, Caption, Normaliser, Overlay, Region};
+use crate::overlay::{self, Normaliser, Overlay, Region};
 use crate::saliency::preprocess::Preprocessing;
 use crate::video::{Sink, SinkSettings, Source, SourceInfo, SourceSettings};
 
@@ -111,6 +111,10 @@ pub fn run(settings: Settings, engine: Engine, progress: &mut dyn Progress, stop
     // Where both failed the reader's fault came first: the drawer only saw its frames end.
     let read = read?;
     drawn?;
+    let stopped_by = stop.load(Ordering::Relaxed);
+    if stopped_by != 0 && drawer.summary.frames_out == 0 {
+        return Err(Error::new(Kind::Interrupted(stopped_by as i32), "stopped before the first frame; nothing was written"));
+    }
     let Drawer { sink, records, maps, mut summary, .. } = drawer;
     let watch_end = Stopwatch::start();
     let finished = sink.finish()?;
@@ -122,7 +126,7 @@ pub fn run(settings: Settings, engine: Engine, progress: &mut dyn Progress, stop
     summary.frames_in = read.frames;
     summary.frames_lost = read.losses.total();
     summary.last_complaint = read.losses.last_message;
-    summary.stopped_by = stop.load(Ordering::Relaxed);
+    summary.stopped_by = stopped_by;
     summary.bytes = finished.bytes;
     summary.elapsed = watch.elapsed();
     Ok(summary)
@@ -181,10 +185,7 @@ impl Drawer<'_> {
         self.summary.stages.encode += watch.elapsed();
         let watch = Stopwatch::start();
         let heatmap = self.normaliser.apply(&shown.map, answer.width, answer.height, pts);
-        let caption = self.caption.then(|| Caption {
-            left: format!("{} {:.0} %", self.labels.name(answer.target.index), answer.target.probability * 100.0),
-            right: format!("residual {:.1e}", answer.residual),
-        });
+        let caption = self.caption.then(|| self.labels.caption(answer));
         self.overlay.draw(&shown.frame, &heatmap, &self.view, caption.as_ref(), &mut buffer);
         self.summary.stages.overlay += watch.elapsed();
         drop(shown);

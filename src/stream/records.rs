@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 
 use super::between::Shown;
-use crate::engine::Class;
+use crate::engine::{Class, FrameAnswer};
 use crate::error::{Error, Result};
 use crate::frame::View;
-use crate::overlay::{Region, share};
+use crate::overlay::{Caption, Region, share};
 
 /// Labels of classes by index, and their spelling in reports.
 #[derive(Debug, Clone, Default)]
@@ -25,6 +25,14 @@ impl Labels {
     /// A class for JSON.
     pub fn json(&self, class: &Class) -> Value {
         json!({ "label": self.name(class.index), "index": class.index, "probability": class.probability })
+    }
+
+    /// A caption that says what is explained and how exactly.
+    pub fn caption(&self, answer: &FrameAnswer) -> Caption {
+        Caption {
+            left: format!("{} {:.0} %", self.name(answer.target.index), answer.target.probability * 100.0),
+            right: format!("residual {:.1e}", answer.residual),
+        }
     }
 }
 

@@ -121,7 +121,7 @@ mod tests {
 
     fn answer(index: usize, residual: f32) -> FrameAnswer {
         let class = Class { index, probability: 0.5 };
-        FrameAnswer { map: Vec::new(), width: 0, height: 0, leading: vec![class], target: class, residual }
+        FrameAnswer { map: Vec::new(), width: 0, height: 0, leading: vec![class], target: class, value: 0.0, residual }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The audio of a recorded video on its way from source to sink, untouched.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -43,6 +43,10 @@ pub(super) struct Bound {
     waiting_bytes: AtomicU64,
     /// The reader of frames waits: audio must not be in the way.
     pub video_starves: AtomicBool,
+    /// The reader of frames has come to the end of what it is to read.
+    pub video_ended: AtomicBool,
+    /// Stream time of the end of the last packet that came.
+    pub end_ns: AtomicI64,
     /// Nobody wants audio any more.
     closed: AtomicBool,
     lock: Mutex<()>,
@@ -82,8 +86,9 @@ pub struct AudioTrack {
     running: Arc<Running>,
     caps: gst::Caps,
     mode: AudioMode,
-    /// Running time of the first frame, and the window of running time that is wanted, in nanoseconds.
+    /// Stream time of the first frame, and the window of stream time that is wanted, in nanoseconds.
     pub(super) first_frame_ns: i64,
+    pub(super) timeline: Timeline,
     pub(super) window_ns: (Option<i64>, Option<i64>),
     ahead: Option<Packet>,
 }
@@ -112,11 +117,15 @@ impl AudioTrack {
         let sink_pad = packets.static_pad("sink").expect("appsink has a sink pad");
         let probe_bound = Arc::clone(&bound);
         let what = gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_FLUSH;
-        sink_pad.add_probe(what, move |_, info| {
+        sink_pad.add_probe(what, move |pad, info| {
             match &info.data {
                 Some(gst::PadProbeData::Buffer(buffer)) => {
+                    if let Some(end_ns) = end_ns(pad, buffer) {
+                        probe_bound.end_ns.store(end_ns, Ordering::Relaxed);
+                    }
                     if probe_bound.closed.load(Ordering::Relaxed) {
-                        return gst::PadProbeReturn::Drop;
+                        info.data = None;
+                        return gst::PadProbeReturn::Handled;
                     }
                     probe_bound.waiting_bytes.fetch_add(buffer.size() as u64, Ordering::Relaxed);
                     probe_bound.hold();
@@ -133,7 +142,17 @@ impl AudioTrack {
         bin.sync_state_with_parent().map_err(|error| Error::runtime(error.to_string()))?;
         pad.link(&bin.static_pad("sink").expect("the audio branch leaves one pad open")).map_err(failed)?;
         let running = Arc::clone(running);
-        Ok(Self { packets, bound, running, caps, mode, first_frame_ns: 0, window_ns: (None, None), ahead: None })
+        Ok(Self {
+            packets,
+            bound,
+            running,
+            caps,
+            mode,
+            first_frame_ns: 0,
+            timeline: Timeline::default(),
+            window_ns: (None, None),
+            ahead: None,
+        })
     }
 
     pub(super) fn bound(&self) -> Arc<Bound> {
@@ -161,16 +180,16 @@ impl AudioTrack {
             };
             let Some(buffer) = sample.buffer_owned() else { continue };
             self.bound.took(buffer.size() as u64);
-            let Some(running_ns) = running_time_ns(&sample, buffer.pts()) else { continue };
-            let end_ns = running_ns + buffer.duration().map_or(1, |duration| duration.nseconds().max(1) as i64);
+            let Some(time_ns) = sample_time_ns(&sample, self.timeline) else { continue };
+            let end_ns = time_ns + buffer.duration().map_or(1, |duration| duration.nseconds().max(1) as i64);
             if self.window_ns.0.is_some_and(|start| end_ns <= start) {
                 continue;
             }
-            if self.window_ns.1.is_some_and(|stop| running_ns >= stop) {
+            if self.window_ns.1.is_some_and(|stop| time_ns >= stop) {
                 return Next::End;
             }
             let caps = sample.caps_owned().unwrap_or_else(|| self.caps.clone());
-            return Next::Packet(Packet { buffer, pts_ns: running_ns - self.first_frame_ns, caps });
+            return Next::Packet(Packet { buffer, pts_ns: time_ns - self.first_frame_ns, caps });
         }
     }
 
@@ -194,10 +213,34 @@ impl Drop for AudioTrack {
     }
 }
 
-/// Running time in nanoseconds, negative before the segment's start (a codec's priming).
-pub(super) fn running_time_ns(sample: &gst::Sample, time: Option<gst::ClockTime>) -> Option<i64> {
-    let segment = sample.segment()?.downcast_ref::<gst::ClockTime>()?;
-    let signed = segment.to_running_time_full(time?)?;
+fn end_ns(pad: &gst::Pad, buffer: &gst::Buffer) -> Option<i64> {
+    let event = pad.sticky_event::<gst::event::Segment>(0)?;
+    time_ns(event.segment(), Some(buffer.pts()? + buffer.duration().unwrap_or_default()))
+}
+
+/// Where a sample's time in the file is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Timeline {
+    /// In the segment: stream time.
+    #[default]
+    Segment,
+    /// In the buffer alone: matroskademux in 1.22 sends the first stream a segment that begins at its own start and soon another one that
+    /// begins at the other stream's, so that times jump. Its timestamps are the file's.
+    Buffer,
+}
+
+/// A sample's time in the file, in nanoseconds.
+pub(super) fn sample_time_ns(sample: &gst::Sample, timeline: Timeline) -> Option<i64> {
+    let pts = sample.buffer()?.pts();
+    match timeline {
+        Timeline::Segment => time_ns(sample.segment()?, pts),
+        Timeline::Buffer => pts.map(|pts| pts.nseconds() as i64),
+    }
+}
+
+/// Stream time in nanoseconds, negative before the file's start (a codec's priming).
+fn time_ns(segment: &gst::Segment, time: Option<gst::ClockTime>) -> Option<i64> {
+    let signed = segment.downcast_ref::<gst::ClockTime>()?.to_stream_time_full(time?)?;
     Some(match signed {
         gst::Signed::Positive(time) => time.nseconds() as i64,
         gst::Signed::Negative(time) => -(time.nseconds() as i64),

@@ -1,6 +1,6 @@
 //! Caps and picture infos, there and back.
 
-use gst_video::{VideoColorMatrix, VideoColorRange, VideoFormat, VideoInfo};
+use gst_video::{VideoColorMatrix, VideoColorRange, VideoColorimetry, VideoFormat, VideoInfo};
 
 use crate::error::{Error, Result};
 use crate::frame::{Matrix, PictureInfo, PixelFormat};
@@ -45,7 +45,7 @@ pub(super) fn picture_info(info: &VideoInfo) -> Result<PictureInfo> {
         VideoColorMatrix::Bt709 => Matrix::Bt709,
         VideoColorMatrix::Fcc | VideoColorMatrix::Bt601 | VideoColorMatrix::Smpte240m => Matrix::Bt601,
         // Unsaid: by size, as players guess.
-        _ if info.height() > 576 => Matrix::Bt709,
+        _ if is_large(info) => Matrix::Bt709,
         _ => Matrix::Bt601,
     };
     let aspect = info.par();
@@ -60,6 +60,27 @@ pub(super) fn picture_info(info: &VideoInfo) -> Result<PictureInfo> {
     })
 }
 
+/// Fills in the matrix where caps name colours without one, as players do: by size. GStreamer drops such colours whole, and with them the
+/// range that is known.
+pub(super) fn complete_colours(caps: &mut gst::StructureRef) {
+    let Some(mut colours) = caps.get::<&str>("colorimetry").ok().and_then(|text| text.parse::<VideoColorimetry>().ok()) else { return };
+    if colours.matrix() != VideoColorMatrix::Unknown {
+        return;
+    }
+    let large = caps.get::<i32>("height").is_ok_and(|height| height > SMALL_ROWS);
+    let matrix = if large { VideoColorMatrix::Bt709 } else { VideoColorMatrix::Bt601 };
+    let range = if colours.range() == VideoColorRange::Unknown { VideoColorRange::Range16_235 } else { colours.range() };
+    colours = VideoColorimetry::new(range, matrix, colours.transfer(), colours.primaries());
+    caps.set("colorimetry", colours.to_string());
+}
+
+/// Rows of the largest standard-definition picture.
+const SMALL_ROWS: i32 = 576;
+
+fn is_large(info: &VideoInfo) -> bool {
+    info.height() > SMALL_ROWS as u32
+}
+
 /// The caps that every frame of a file is brought to: those of the first one in the layout `format`.
 pub(super) fn shape(decoded: &VideoInfo, format: PixelFormat) -> gst::Caps {
     let mut caps = gst::Caps::builder("video/x-raw")
@@ -67,16 +88,18 @@ pub(super) fn shape(decoded: &VideoInfo, format: PixelFormat) -> gst::Caps {
         .field("width", decoded.width() as i32)
         .field("height", decoded.height() as i32)
         .field("pixel-aspect-ratio", decoded.par());
-    let matrix = decoded.colorimetry().matrix();
-    // Colours of an RGB or grey source become YUV in the conversion, which picks the usual matrix for the size.
-    if decoded.format_info().is_yuv() && !matches!(matrix, VideoColorMatrix::Rgb | VideoColorMatrix::Unknown) {
-        caps = caps.field("colorimetry", decoded.colorimetry().to_string());
+    let colours = decoded.colorimetry();
+    if !decoded.format_info().is_yuv() {
+        // RGB and grey have no matrix; left to itself the conversion carries that into YUV, where it means GBR.
+        caps = caps.field("colorimetry", if is_large(decoded) { "bt709" } else { "bt601" });
+    } else {
+        caps = caps.field("colorimetry", colours.to_string());
     }
     caps.build()
 }
 
 /// Caps of the encoder's input: the size of `picture` (which may be wider than the source's), everything else the source's.
-pub(super) fn encoder_caps(picture: &PictureInfo, coded_px: (usize, usize), source: &VideoInfo) -> Result<gst::Caps> {
+pub(super) fn encoder_caps(picture: &PictureInfo, coded_px: (usize, usize), source: &VideoInfo, needs_rate: bool) -> Result<gst::Caps> {
     let side = |px: usize| i32::try_from(px).map_err(|_| Error::usage(format!("{px} pixels is no size for a video")));
     let aspect = gst::Fraction::new(picture.pixel_aspect.0 as i32, picture.pixel_aspect.1 as i32);
     let mut caps = source.to_caps().map_err(|error| Error::runtime(format!("the source's caps cannot be written out: {error}")))?;
@@ -86,6 +109,9 @@ pub(super) fn encoder_caps(picture: &PictureInfo, coded_px: (usize, usize), sour
     structure.set("height", side(coded_px.1)?);
     structure.set("pixel-aspect-ratio", aspect);
     structure.set("interlace-mode", "progressive");
+    if needs_rate && source.fps().numer() == 0 {
+        structure.set("framerate", gst::Fraction::new(30, 1));
+    }
     structure.remove_field("views");
     structure.remove_field("multiview-mode");
     structure.remove_field("multiview-flags");

@@ -9,7 +9,7 @@ use crate::frame::{Frame, PictureInfo, Plane};
 
 /// A frame with its time. It holds one of the decoder's buffers until it is dropped.
 pub struct DecodedFrame {
-    /// Running time, relative to the first frame of the source.
+    /// Time in the file, relative to the first frame of the source.
     pub pts: Duration,
     /// Until the next frame; of the last one, what the file says.
     pub duration: Duration,

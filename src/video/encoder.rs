@@ -53,6 +53,8 @@ pub(super) struct Encoder {
     /// Its element.
     pub element: &'static str,
     pub codec: Codec,
+    /// Does not work without a frame rate, which a video of variable rate does not have: a usual one is named, and times stay as they are.
+    pub needs_rate: bool,
     /// The highest value that --crf may have here; lower is better.
     max_crf: u32,
     default_crf: u32,
@@ -84,21 +86,30 @@ const X26X: Presets = Presets::Names(
     "veryfast",
 );
 
+/// libvpx's clock. Left to itself it ticks once a frame of the claimed rate, and frames that share a tick are dropped.
+const VPX_TICKS: &str = "timebase=1/90000";
+
 const ENCODERS: &[Encoder] = &[
     Encoder {
         element: "x264enc",
         codec: Codec::H264,
+        needs_rate: false,
         max_crf: 50,
         default_crf: 23,
         presets: X26X,
         properties: |q| match q.bitrate_kbps {
             Some(kbps) => format!("speed-preset={} pass=cbr bitrate={kbps} key-int-max={}", q.preset, q.key_interval_frames),
-            None => format!("speed-preset={} pass=qual quantizer={} key-int-max={}", q.preset, q.crf, q.key_interval_frames),
+            // Without the buffer of 0: `bitrate`, 2048 if not set, would cap the rate of constant quality too.
+            None => {
+                let Quality { preset, crf, key_interval_frames, .. } = q;
+                format!("speed-preset={preset} pass=qual quantizer={crf} vbv-buf-capacity=0 key-int-max={key_interval_frames}")
+            }
         },
     },
     Encoder {
         element: "x265enc",
         codec: Codec::H265,
+        needs_rate: true,
         max_crf: 51,
         default_crf: 26,
         presets: X26X,
@@ -110,38 +121,43 @@ const ENCODERS: &[Encoder] = &[
     Encoder {
         element: "vp9enc",
         codec: Codec::Vp9,
+        needs_rate: false,
         max_crf: 63,
         default_crf: 31,
         presets: Presets::Numbers(8, 6),
         properties: |q| {
             let rate = match q.bitrate_kbps {
                 Some(kbps) => format!("end-usage=vbr target-bitrate={}", u64::from(kbps) * 1000),
-                None => format!("end-usage=3 cq-level={}", q.crf),
+                // Its modes of constant quality drop frames in real time; a fixed quantizer does not.
+                None => format!("end-usage=vbr min-quantizer={0} max-quantizer={0} target-bitrate=1000000000", q.crf),
             };
             let Quality { preset, key_interval_frames, threads, .. } = q;
             format!(
-                "{rate} deadline=1 cpu-used={preset} row-mt=true threads={threads} tile-columns=2 keyframe-max-dist={key_interval_frames}"
+                "{rate} deadline=1 cpu-used={preset} row-mt=true threads={threads} tile-columns=2 keyframe-max-dist={key_interval_frames} {VPX_TICKS}"
             )
         },
     },
     Encoder {
         element: "vp8enc",
         codec: Codec::Vp8,
+        needs_rate: false,
         max_crf: 63,
         default_crf: 15,
         presets: Presets::Numbers(16, 6),
         properties: |q| {
             let rate = match q.bitrate_kbps {
                 Some(kbps) => format!("end-usage=vbr target-bitrate={}", u64::from(kbps) * 1000),
-                // Constrained quality: the level holds as long as the rate stays below a limit that is set out of reach.
-                None => format!("end-usage=cq cq-level={} target-bitrate=100000000", q.crf),
+                // Constrained quality: the level holds as long as the rate stays below a limit, which is set out of reach.
+                None => format!("end-usage=cq cq-level={} target-bitrate=1000000000", q.crf),
             };
-            format!("{rate} deadline=1 cpu-used={} threads={} keyframe-max-dist={}", q.preset, q.threads, q.key_interval_frames)
+            let Quality { preset, key_interval_frames, threads, .. } = q;
+            format!("{rate} deadline=1 cpu-used={preset} threads={threads} keyframe-max-dist={key_interval_frames} {VPX_TICKS}")
         },
     },
     Encoder {
         element: "av1enc",
         codec: Codec::Av1,
+        needs_rate: true,
         max_crf: 63,
         default_crf: 32,
         presets: Presets::Numbers(10, 8),
@@ -157,6 +173,7 @@ const ENCODERS: &[Encoder] = &[
     Encoder {
         element: "openh264enc",
         codec: Codec::H264,
+        needs_rate: false,
         max_crf: 51,
         default_crf: 24,
         presets: Presets::Names(&["low", "medium", "high"], "low"),
@@ -171,6 +188,7 @@ const ENCODERS: &[Encoder] = &[
     Encoder {
         element: "nvh264enc",
         codec: Codec::H264,
+        needs_rate: true,
         max_crf: 51,
         default_crf: 23,
         presets: Presets::Names(&["default", "hp", "hq", "low-latency", "low-latency-hq", "low-latency-hp"], "default"),
@@ -182,6 +200,7 @@ const ENCODERS: &[Encoder] = &[
     Encoder {
         element: "vah264enc",
         codec: Codec::H264,
+        needs_rate: true,
         max_crf: 51,
         default_crf: 23,
         presets: Presets::Numbers(7, 4),
@@ -196,6 +215,7 @@ const ENCODERS: &[Encoder] = &[
     Encoder {
         element: "v4l2h264enc",
         codec: Codec::H264,
+        needs_rate: true,
         max_crf: 51,
         default_crf: 23,
         presets: Presets::None,
@@ -249,7 +269,7 @@ impl Encoder {
     pub fn text(&self, settings: &SinkSettings, frame_rate: Option<(u32, u32)>) -> Result<String> {
         let rate = frame_rate.map_or(30.0, |(n, d)| f64::from(n) / f64::from(d.max(1)));
         let quality = self.quality(settings, rate.round().clamp(1.0, 300.0) as u32)?;
-        Ok(format!("{} name=encoder {}", self.element, (self.properties)(&quality)))
+        Ok(format!("{} {}", self.element, (self.properties)(&quality)))
     }
 
     fn quality(&self, settings: &SinkSettings, key_interval_frames: u32) -> Result<Quality> {
@@ -278,5 +298,32 @@ impl Encoder {
         };
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(16);
         Ok(Quality { crf, bitrate_kbps: settings.bitrate_kbps, preset, key_interval_frames, threads })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::video::launch::branch;
+
+    #[test]
+    fn every_installed_encoder_takes_its_properties() {
+        crate::video::init().unwrap();
+        let mut tried = 0;
+        for encoder in ENCODERS {
+            if require(encoder.element).is_err() {
+                eprintln!("skipped: {} is not installed", encoder.element);
+                continue;
+            }
+            for (crf, bitrate_kbps) in [(Some(20), None), (None, Some(1500)), (None, None)] {
+                let settings = SinkSettings { crf, bitrate_kbps, ..SinkSettings::default() };
+                let text = encoder.text(&settings, Some((30_000, 1001))).unwrap();
+                branch(&text, &[]).unwrap_or_else(|error| panic!("{text}: {error}"));
+                tried += 1;
+            }
+            assert!(!encoder.formats().unwrap().is_empty());
+        }
+        assert!(tried >= 3, "x264enc at least is installed");
     }
 }

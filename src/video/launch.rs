@@ -33,8 +33,10 @@ fn fill(text: &str, values: &[(&str, &str)]) -> String {
 }
 
 fn refused(error: &gst::glib::Error, context: &gst::ParseContext, body: &str) -> Error {
-    match context.missing_elements().first() {
-        Some(name) => Error::runtime(format!("GStreamer has no {name}: install {} (or what your system calls it)", debian_package(name))),
+    // Elements whose properties were refused are listed there too.
+    let missing = context.missing_elements().into_iter().find(|name| gst::ElementFactory::find(name).is_none());
+    match missing {
+        Some(name) => Error::runtime(format!("GStreamer has no {name}: install {} (or what your system calls it)", debian_package(&name))),
         None => Error::runtime(format!("GStreamer does not take the pipeline `{}`: {error}", body.trim())),
     }
 }

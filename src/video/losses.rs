@@ -1,7 +1,7 @@
 //! What a broken bitstream cost, counted at the decoder's pads.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use gst::prelude::*;
 
@@ -25,6 +25,27 @@ impl Losses {
     }
 }
 
+/// Errors that libav's decoders logged in this process, and the last of them. A picture that they patched up is told of nowhere else, and
+/// not whose it was: with several streams at once, each counts the faults of all.
+static LIBAV_ERRORS: AtomicU64 = AtomicU64::new(0);
+static LIBAV_LAST: Mutex<String> = Mutex::new(String::new());
+
+/// Listens to libav's log.
+pub(super) fn listen_to_libav() {
+    // Nobody asked for a log on stderr. GST_DEBUG, where it is set, still writes one.
+    if std::env::var_os("GST_DEBUG").is_none() {
+        gst::log::remove_default_log_function();
+        gst::log::set_threshold_for_name("libav", gst::DebugLevel::Error);
+    }
+    gst::log::add_log_function(|category, level, _, _, _, _, message| {
+        if level == gst::DebugLevel::Error && category.name() == "libav" {
+            let text = message.get().map(|text| text.trim().to_owned()).unwrap_or_default();
+            *LIBAV_LAST.lock().unwrap_or_else(PoisonError::into_inner) = text;
+            LIBAV_ERRORS.fetch_add(1, Ordering::Release);
+        }
+    });
+}
+
 /// Counts at the pads of the video decoder.
 #[derive(Debug, Default)]
 pub(super) struct DecoderCount {
@@ -32,11 +53,17 @@ pub(super) struct DecoderCount {
     given: AtomicU64,
     corrupted: AtomicU64,
     interlaced: AtomicBool,
+    /// Decoded by libav; errors that it had logged when the last frame came out.
+    libav: AtomicBool,
+    libav_errors: AtomicU64,
 }
 
 impl DecoderCount {
     /// Counts what goes in and out of this element.
     pub fn attach(self: &Arc<Self>, decoder: &gst::Element) {
+        let is_libav = decoder.factory().is_some_and(|factory| factory.name().starts_with("avdec_"));
+        self.libav.store(is_libav, Ordering::Relaxed);
+        self.libav_errors.store(LIBAV_ERRORS.load(Ordering::Acquire), Ordering::Relaxed);
         if let Some(pad) = decoder.static_pad("sink") {
             let count = Arc::clone(self);
             let what = gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_FLUSH | gst::PadProbeType::EVENT_DOWNSTREAM;
@@ -56,7 +83,7 @@ impl DecoderCount {
             pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
                 if let Some(gst::PadProbeData::Buffer(buffer)) = &info.data {
                     count.given.fetch_add(1, Ordering::Relaxed);
-                    if buffer.flags().contains(gst::BufferFlags::CORRUPTED) {
+                    if buffer.flags().contains(gst::BufferFlags::CORRUPTED) || count.has_new_libav_errors() {
                         count.corrupted.fetch_add(1, Ordering::Relaxed);
                     }
                     if buffer.flags().contains(gst::BufferFlags::from_bits_retain(gst_video::VideoBufferFlags::INTERLACED.bits())) {
@@ -66,6 +93,20 @@ impl DecoderCount {
                 gst::PadProbeReturn::Ok
             });
         }
+    }
+
+    /// Whether libav complained since the last frame. Several errors in one picture make one damaged frame.
+    fn has_new_libav_errors(&self) -> bool {
+        let now = LIBAV_ERRORS.load(Ordering::Acquire);
+        self.libav.load(Ordering::Relaxed) && self.libav_errors.swap(now, Ordering::Relaxed) != now
+    }
+
+    /// The last thing that libav said, if it said anything of this stream.
+    pub fn last_message(&self) -> Option<String> {
+        let (_, corrupted) = self.losses(false);
+        (self.libav.load(Ordering::Relaxed) && corrupted > 0)
+            .then(|| LIBAV_LAST.lock().unwrap_or_else(PoisonError::into_inner).clone())
+            .filter(|text| !text.is_empty())
     }
 
     fn reset(&self) {
@@ -86,9 +127,7 @@ impl DecoderCount {
 /// A coded picture that is to be shown, inside the part of the file that is asked for. What comes before it after a seek is decoded and
 /// not shown.
 fn is_picture(pad: &gst::Pad, buffer: &gst::Buffer) -> bool {
-    if buffer.flags().intersects(gst::BufferFlags::DECODE_ONLY | gst::BufferFlags::HEADER)
-        && buffer.flags().contains(gst::BufferFlags::DECODE_ONLY)
-    {
+    if buffer.flags().contains(gst::BufferFlags::DECODE_ONLY) {
         return false;
     }
     let segment = pad.sticky_event::<gst::event::Segment>(0).map(|event| event.segment().clone());

@@ -2,9 +2,10 @@
 //!
 //! The only module that knows GStreamer. [`Source`] decodes; [`Sink`] encodes, muxes and renames; an [`AudioTrack`] goes from one to the
 //! other untouched. Pipelines are texts in `pipelines/`, built into the binary. Frames go out as they came in: none is dropped or
-//! invented, and their times are running time relative to the first frame.
+//! invented, and their times are relative to the first frame.
 
 mod audio;
+mod bitstream;
 mod caps;
 mod container;
 mod decoded;
@@ -15,6 +16,7 @@ mod losses;
 mod output;
 mod sink;
 mod source;
+mod streams;
 mod watch;
 
 use std::sync::OnceLock;
@@ -45,6 +47,7 @@ pub fn init() -> Result<()> {
                 factory.set_rank(gst::Rank::NONE);
             }
         }
+        losses::listen_to_libav();
         Ok(())
     });
     started.clone().map_err(|error| Error::runtime(format!("GStreamer does not start: {error}")))

@@ -1,23 +1,24 @@
 //! A video out: frames encoded, muxed with the audio, and given their name when all is written.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use gst::prelude::*;
 use gst_video::{VideoFrame, VideoInfo};
 
-use super::audio::{AudioTrack, Next};
+use super::audio::{AudioTrack, Bound, Next};
 use super::caps::encoder_caps;
 use super::container::Container;
 use super::encoder::Encoder;
 use super::launch::{branch, named, pipeline};
 use super::output::{OutputFrame, check_path, part_path, settle};
 use super::source::SourceInfo;
-use super::watch::{Running, STALL, State};
+use super::watch::{Running, STALL, State, Watch};
 use crate::error::{Error, Result};
 use crate::frame::{PictureInfo, PixelFormat};
 
@@ -25,6 +26,10 @@ use crate::frame::{PictureInfo, PixelFormat};
 const WAITING_FRAMES: u64 = 4;
 /// How long the start waits to learn whether audio begins before video does.
 const FIRST_AUDIO: Duration = Duration::from_millis(500);
+/// How far audio goes ahead of the frames that were pushed. A muxer never waits for audio behind the frame it has.
+const AUDIO_AHEAD_NS: i64 = 100_000_000;
+/// How long one wait of the audio's thread lasts.
+const AUDIO_TICK: Duration = Duration::from_millis(100);
 /// Ticks a second of the video track in MP4; the usual frame rates and phone clocks divide it.
 const TRACK_TICKS: u32 = 90_000;
 
@@ -74,6 +79,7 @@ pub struct Sink {
 struct AudioMover {
     thread: Option<JoinHandle<()>>,
     stop: Arc<AtomicBool>,
+    bound: Arc<Bound>,
 }
 
 impl SinkSettings {
@@ -116,7 +122,7 @@ impl Sink {
         container.check(encoder)?;
         let audio_chain = audio.as_ref().map(|track| container.audio_chain(track.caps(), track.mode())).transpose()?;
         let even = |px: usize| if encoder.codec.wants_even_size() { px.next_multiple_of(2) } else { px };
-        let caps = encoder_caps(picture, (even(picture.width_px), even(picture.height_px)), &source.video)?;
+        let caps = encoder_caps(picture, (even(picture.width_px), even(picture.height_px)), &source.video, encoder.needs_rate)?;
         let coded = VideoInfo::from_caps(&caps).map_err(|error| Error::runtime(format!("no caps for the encoder: {error}")))?;
 
         let (encoder_text, mux_text) = (encoder.text(settings, source.frame_rate)?, container.text());
@@ -127,6 +133,7 @@ impl Sink {
         let frames: gst_app::AppSrc = named(&running.pipeline, "frames");
         frames.set_caps(Some(&caps));
         count_taken(&frames, &running);
+        keep_durations(&running);
         count_written(&running);
         let mux: gst::Element = named(&running.pipeline, "mux");
         for pad in mux.sink_pads() {
@@ -146,7 +153,7 @@ impl Sink {
         let _ = fs::remove_file(&part);
         let started = running.set_state(gst::State::Playing);
         started.map_err(|error| write_error(&settings.path, &running.watch.lock(), error))?;
-        let audio = track.map(|(audio, packets)| AudioMover::start(audio, packets, lead)).transpose()?;
+        let audio = track.map(|(audio, packets)| AudioMover::start(audio, packets, lead, Arc::clone(&running.watch))).transpose()?;
         let pool = pool_of(&caps, &coded)?;
         let path = settings.path.clone();
         Ok(Sink { running, frames, pool, coded, picture: *picture, audio, lead, path, pushed: 0, finished: false })
@@ -178,13 +185,16 @@ impl Sink {
             return Err(Error::runtime(format!("{}: the encoder took no frame for {} seconds", self.path.display(), STALL.as_secs())));
         }
         self.failed()?;
-        watch.update(|state| state.waiting += 1);
+        watch.update(|state| {
+            state.waiting += 1;
+            state.pushed_ns = (pts + duration).as_nanos() as i64;
+        });
         self.frames.push_buffer(buffer).map_err(|error| Error::runtime(format!("{}: the encoder ended: {error}", self.path.display())))?;
         self.pushed += 1;
         Ok(())
     }
 
-    /// Ends the file and gives it its name.
+    /// Ends the file and gives it its name. Where the source was not read to its end (the user had enough), audio ends with the last frame.
     ///
     /// # Errors
     /// [`Kind::Runtime`](crate::error::Kind::Runtime) where not everything could be written; then nothing is at the final name.
@@ -193,11 +203,24 @@ impl Sink {
         if self.pushed == 0 {
             return Err(Error::data(format!("{shown}: there was no frame to write")));
         }
+        // Stopped early: audio ends where video does.
+        let early = self.audio.as_ref().is_some_and(|audio| !audio.bound.video_ended.load(Ordering::Relaxed));
+        self.running.watch.update(|state| {
+            state.all_pushed = true;
+            state.early_end_ns = early.then_some(state.pushed_ns);
+        });
         let _ = self.frames.end_of_stream();
         let ended = self.running.watch.wait_while_alive(|state| state.ended || state.fault.is_some());
         self.failed()?;
         if !ended {
             return Err(Error::runtime(format!("{shown}: the file did not come to its end in {} seconds", STALL.as_secs())));
+        }
+        let encoded = self.running.watch.lock().encoded;
+        if encoded < self.pushed {
+            let (lost, all) = (self.pushed - encoded, self.pushed);
+            return Err(Error::runtime(format!(
+                "{shown}: the encoder dropped {lost} of {all} frames: choose another by --encoder, or --crf"
+            )));
         }
         if let Some(mut audio) = self.audio.take() {
             audio.join();
@@ -236,19 +259,31 @@ impl Drop for Sink {
 }
 
 impl AudioMover {
-    fn start(mut track: AudioTrack, packets: gst_app::AppSrc, lead: Duration) -> Result<Self> {
+    fn start(mut track: AudioTrack, packets: gst_app::AppSrc, lead: Duration, watch: Arc<Watch>) -> Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
+        let bound = track.bound();
+        let mut idle = 0;
         let lead_ns = lead.as_nanos() as i64;
         let work = move || {
             let mut caps: Option<gst::Caps> = None;
             while !stopped.load(Ordering::Relaxed) {
-                let mut packet = match track.next(Duration::from_millis(100)) {
+                let early_end_ns = watch.lock().early_end_ns;
+                let mut packet = match track.next(AUDIO_TICK) {
                     Next::Packet(packet) => packet,
-                    Next::NotYet if track.source_failed() => break,
-                    Next::NotYet => continue,
-                    Next::End => break,
+                    // Once nobody reads the source's frames, audio behind those that wait does not come.
+                    Next::NotYet if !track.source_failed() && (early_end_ns.is_none() || idle < 5) => {
+                        idle += i32::from(early_end_ns.is_some());
+                        continue;
+                    }
+                    Next::NotYet | Next::End => break,
                 };
+                // Audio keeps beside the video, so that both end together when the user has enough.
+                let near = |state: &State| packet.pts_ns <= state.pushed_ns + AUDIO_AHEAD_NS || state.all_pushed || state.fault.is_some();
+                while !near(&watch.wait(AUDIO_TICK, near)) && !stopped.load(Ordering::Relaxed) {}
+                if watch.lock().early_end_ns.is_some_and(|end_ns| packet.pts_ns >= end_ns) {
+                    break;
+                }
                 // Later packets may step back to before the first by rounding; a muxer takes no negative time.
                 let pts_ns = (packet.pts_ns + lead_ns).max(0) as u64;
                 let buffer = packet.buffer.make_mut();
@@ -268,7 +303,7 @@ impl AudioMover {
             .name("audio".into())
             .spawn(work)
             .map_err(|error| Error::runtime(error.to_string()).with_source(error))?;
-        Ok(Self { thread: Some(thread), stop })
+        Ok(Self { thread: Some(thread), stop, bound })
     }
 
     fn join(&mut self) {
@@ -297,6 +332,32 @@ fn pool_of(caps: &gst::Caps, coded: &VideoInfo) -> Result<gst_video::VideoBuffer
         .and_then(|()| pool.set_active(true))
         .map_err(|error| Error::runtime(format!("no memory for frames: {error}")))?;
     Ok(pool)
+}
+
+/// Counts what is encoded, and carries durations past the parser, which replaces them by a guess from the frame rate: nothing, where the rate varies. Without, the
+/// last frame of an MP4 has no time to be shown.
+fn keep_durations(running: &Running) {
+    let kept: Arc<Mutex<HashMap<gst::ClockTime, gst::ClockTime>>> = Arc::default();
+    let pad = |element: &str, pad: &str| {
+        named::<gst::Element>(&running.pipeline, element).static_pad(pad).expect("encoders and parsers have one pad a side")
+    };
+    let from = Arc::clone(&kept);
+    let watch = Arc::clone(&running.watch);
+    pad("encoder", "src").add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        watch.update(|state| state.encoded += 1);
+        if let Some((pts, duration)) = info.buffer().and_then(|buffer| buffer.pts().zip(buffer.duration())) {
+            from.lock().unwrap_or_else(PoisonError::into_inner).insert(pts, duration);
+        }
+        gst::PadProbeReturn::Ok
+    });
+    pad("parser", "src").add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        if let Some(buffer) = info.buffer_mut()
+            && let Some(duration) = buffer.pts().and_then(|pts| kept.lock().unwrap_or_else(PoisonError::into_inner).remove(&pts))
+        {
+            buffer.make_mut().set_duration(duration);
+        }
+        gst::PadProbeReturn::Ok
+    });
 }
 
 /// Counts frames as the encoder's thread takes them.

@@ -8,17 +8,25 @@ use std::time::Duration;
 use gst::prelude::*;
 use gst_video::{VideoFrame, VideoInfo};
 
-use super::audio::{self, AudioInfo, AudioMode, AudioTrack, Bound, running_time_ns};
-use super::caps::{nearest_format, picture_info, shape};
+use super::audio::{self, AudioInfo, AudioMode, AudioTrack, Bound, Timeline, sample_time_ns};
+use super::bitstream;
+use super::caps::picture_info;
 use super::decoded::DecodedFrame;
-use super::launch::{branch, named, pipeline};
+use super::launch::{named, pipeline};
 use super::losses::{DecoderCount, Losses};
-use super::watch::{Fault, Running, STALL};
+use super::streams::{Linked, choose_streams, count_decoder, link_streams};
+use super::watch::{Fault, Running, STALL, State};
 use crate::error::{Error, Result};
 use crate::frame::{PictureInfo, PixelFormat};
 
 /// After an error that did not end the stream: how long to wait for frames that still come.
 const AFTER_FAULT: Duration = Duration::from_secs(3);
+/// How far before the start the seek goes. A decoder cuts the frame that a seek lands in, and its time with it; so the cut is made here.
+const RUN_UP: Duration = Duration::from_secs(1);
+/// A file that ends so much before the end that it claims is cut off.
+const CUT_OFF: Duration = Duration::from_secs(1);
+/// While opening: how long no thread of the pipeline may run. decodebin swallows the error of a demuxer that fails while it is plugged.
+const GAVE_UP: Duration = Duration::from_secs(1);
 /// How long one wait for a frame lasts before the watch is asked.
 const POLL: Duration = Duration::from_millis(200);
 
@@ -27,7 +35,7 @@ const POLL: Duration = Duration::from_millis(200);
 pub struct SourceSettings {
     /// A path, or a URI that GStreamer reads.
     pub input: String,
-    /// Where to begin, from the start of the file.
+    /// Where to begin, from the file's first frame.
     pub start: Option<Duration>,
     /// How much to read from there.
     pub duration: Option<Duration>,
@@ -66,12 +74,17 @@ pub struct Source {
     /// Frames are not wanted any more; what still comes is thrown away, so that audio goes on.
     spill: Arc<AtomicBool>,
     name: String,
+    timeline: Timeline,
     first_ns: i64,
     window_ns: (Option<i64>, Option<i64>),
     ahead: Option<Timed>,
     last_ns: Option<i64>,
     last_duration: Duration,
     known: Option<(gst::Caps, VideoInfo)>,
+    /// Stream time of the end as the file claims it; unknown where only a part is read or audio is there and not read.
+    claimed_end_ns: Option<i64>,
+    /// Stream time at which the part that is asked for ended before the file did.
+    cut_ns: Option<i64>,
     end: bool,
     decoded_all: bool,
 }
@@ -79,15 +92,6 @@ pub struct Source {
 struct Timed {
     sample: gst::Sample,
     pts_ns: i64,
-}
-
-/// What the pads of the demuxer and decoder brought while opening.
-#[derive(Default)]
-struct Linked {
-    frames: Option<gst_app::AppSink>,
-    audio: Option<AudioTrack>,
-    video_codec: Option<String>,
-    error: Option<Error>,
 }
 
 impl Source {
@@ -107,6 +111,7 @@ impl Source {
         let count = Arc::new(DecoderCount::default());
         choose_streams(&input, settings.audio, &linked);
         count_decoder(&input, &count);
+        bitstream::prefer(&input);
         link_streams(&input, &running, settings, &linked);
 
         let opened = Opening { running, linked, name: settings.input.clone() }.preroll()?;
@@ -125,9 +130,25 @@ impl Source {
 
     /// What a broken bitstream has cost so far.
     pub fn losses(&self) -> Losses {
-        let (frames, corrupted) = self.count.losses(self.decoded_all);
+        let (mut frames, corrupted) = self.count.losses(self.decoded_all);
         let state = self.running.watch.lock();
-        Losses { frames, corrupted, complaints: state.complaints, last_message: state.last_complaint.clone() }
+        let mut last_message = state.last_complaint.clone().or_else(|| self.count.last_message());
+        if let Some(missing) = self.missing_at_the_end() {
+            let rate = self.info.frame_rate.map_or(1.0, |(n, d)| f64::from(n) / f64::from(d));
+            frames += (missing.as_secs_f64() * rate).round() as u64;
+            last_message.get_or_insert_with(|| format!("the file ends {:.1} seconds before the end that it claims", missing.as_secs_f64()));
+        }
+        Losses { frames, corrupted, complaints: state.complaints, last_message }
+    }
+
+    /// How much of the time that the file claims never came, where it is cut off. Audio that goes on after the video is no sign of that.
+    fn missing_at_the_end(&self) -> Option<Duration> {
+        let claimed = self.claimed_end_ns?;
+        let last_frame = self.last_ns? + self.last_duration.as_nanos() as i64;
+        let last_audio = self.bound.as_ref().map_or(0, |bound| bound.end_ns.load(Ordering::Relaxed));
+        let missing = claimed - last_frame.max(last_audio);
+        let cut_off = self.decoded_all && missing > CUT_OFF.as_nanos() as i64;
+        cut_off.then(|| Duration::from_nanos((claimed - last_frame) as u64))
     }
 
     /// The next frame, in order, when it is there. `None` at the end.
@@ -143,7 +164,10 @@ impl Source {
         // The time until the next frame is what a viewer sees; a decoder's own figure may stem from the order of decoding.
         let duration = match &self.ahead {
             Some(next) => Duration::from_nanos((next.pts_ns - current.pts_ns) as u64),
-            None => buffer.duration().map(Duration::from).filter(|duration| !duration.is_zero()).unwrap_or(self.last_duration),
+            None => match self.cut_ns {
+                Some(cut_ns) => Duration::from_nanos((cut_ns - current.pts_ns).max(1_000_000) as u64),
+                None => buffer.duration().map(Duration::from).filter(|duration| !duration.is_zero()).unwrap_or(self.last_duration),
+            },
         };
         self.last_duration = duration;
         let picture = self.info.picture;
@@ -160,15 +184,17 @@ impl Source {
                 self.decoded_all = true;
                 break;
             };
-            let Some(buffer) = sample.buffer() else { continue };
+            if sample.buffer().is_none() {
+                continue;
+            }
             let guess = self.last_ns.map(|last| last + self.last_duration.as_nanos() as i64);
-            let Some(pts_ns) = running_time_ns(&sample, buffer.pts()).or(guess).or(Some(0)) else { continue };
+            let pts_ns = sample_time_ns(&sample, self.timeline).or(guess).unwrap_or(0);
             if self.window_ns.0.is_some_and(|start| pts_ns < start) {
                 continue;
             }
             if self.window_ns.1.is_some_and(|stop| pts_ns >= stop) {
-                self.spill.store(true, Ordering::Relaxed);
-                self.frames.set_max_buffers(0);
+                self.cut_ns = self.window_ns.1;
+                self.spill();
                 self.end = true;
                 break;
             }
@@ -182,7 +208,17 @@ impl Source {
             self.last_ns = Some(pts_ns);
             return Ok(Some(Timed { sample, pts_ns }));
         }
+        if let Some(bound) = &self.bound {
+            bound.video_ended.store(true, Ordering::Relaxed);
+        }
         Ok(None)
+    }
+
+    /// Lets the rest of the video run off, so that the audio beside it goes on.
+    fn spill(&self) {
+        self.spill.store(true, Ordering::Relaxed);
+        self.frames.set_max_buffers(0);
+        while self.frames.try_pull_sample(gst::ClockTime::ZERO).is_some() {}
     }
 
     fn pull_any(&mut self) -> Result<Option<gst::Sample>> {
@@ -242,9 +278,7 @@ impl Source {
 impl Drop for Source {
     fn drop(&mut self) {
         // The audio may still be on its way to the sink.
-        self.spill.store(true, Ordering::Relaxed);
-        self.frames.set_max_buffers(0);
-        while self.frames.try_pull_sample(gst::ClockTime::ZERO).is_some() {}
+        self.spill();
     }
 }
 
@@ -257,15 +291,22 @@ struct Opening {
 
 impl Opening {
     fn preroll(self) -> Result<Self> {
-        // A state change that fails has its reason on the bus.
-        let _ = self.running.set_state(gst::State::Paused);
+        // A state change that fails has its reason on the bus. A live source gives nothing before it plays.
+        if self.running.pipeline.set_state(gst::State::Paused) == Ok(gst::StateChangeSuccess::NoPreroll) {
+            let _ = self.running.set_state(gst::State::Playing);
+        }
         self.wait()?;
         Ok(self)
     }
 
     fn wait(&self) -> Result<()> {
         let watch = &self.running.watch;
-        drop(watch.wait(STALL, |state| state.prerolled || state.ended || state.fault.is_some()));
+        let settled = |state: &State| state.prerolled || state.ended || state.fault.is_some();
+        let (mut waited, mut idle) = (Duration::ZERO, Duration::ZERO);
+        while !settled(&watch.wait(POLL, settled)) && waited < STALL && idle < GAVE_UP {
+            waited += POLL;
+            idle = if is_idle(&self.running.pipeline) { idle + POLL } else { Duration::ZERO };
+        }
         // One stream's fault is not the other's: frames may come nevertheless.
         drop(watch.wait(Duration::from_millis(500), |state| state.prerolled || state.ended));
         // This order of locks is that of the threads that link pads.
@@ -291,23 +332,24 @@ impl Opening {
         if linked.frames.is_none() && (state.prerolled || state.ended) {
             return Err(Error::data(format!("{name}: there is no video in it")));
         }
-        if state.ended {
+        if state.ended || idle >= GAVE_UP {
             return Err(Error::data(format!("{name}: nothing in it can be decoded")));
         }
         Err(Error::runtime(format!("{name}: no frame came for {} seconds", STALL.as_secs())))
     }
 
-    fn seek(&self, start: Duration, duration: Option<Duration>) -> bool {
+    /// Where the input cannot be sought all is decoded, and what lies before the start left out.
+    fn seek(&self, start_ns: i64, stop_ns: Option<i64>) -> bool {
         let mut query = gst::query::Seeking::new(gst::Format::Time);
         if !self.running.pipeline.query(&mut query) || !query.result().0 {
             return false;
         }
         self.running.watch.update(|state| state.prerolled = false);
-        let clock = |time: Duration| gst::ClockTime::from_nseconds(time.as_nanos() as u64);
-        let stop = duration.map(|duration| clock(start + duration));
+        let clock = |time_ns: i64| gst::ClockTime::from_nseconds(time_ns.max(0) as u64);
+        let stop = stop_ns.map(clock);
         let stop_type = if stop.is_some() { gst::SeekType::Set } else { gst::SeekType::None };
         let flags = gst::SeekFlags::FLUSH | gst::SeekFlags::ACCURATE;
-        self.running.pipeline.seek(1.0, flags, gst::SeekType::Set, Some(clock(start)), stop_type, stop).is_ok()
+        self.running.pipeline.seek(1.0, flags, gst::SeekType::Set, Some(clock(start_ns)), stop_type, stop).is_ok()
     }
 
     fn into_source(self, settings: &SourceSettings, count: Arc<DecoderCount>) -> Result<Source> {
@@ -315,22 +357,28 @@ impl Opening {
         let total = self.running.pipeline.query_duration::<gst::ClockTime>().map(Duration::from);
         let start = settings.start.filter(|start| !start.is_zero());
         let mut window_ns = (None, None);
+        let timeline = timeline_of(&self.running.pipeline);
         let past_end = || Error::usage(format!("{}: the start lies after the end of the video", self.name));
         if let Some(start) = start {
             if total.is_some_and(|total| start >= total) {
                 return Err(past_end());
             }
-            if self.seek(start, settings.duration) {
+            // In MPEG-TS the first frame does not lie at zero.
+            let first_ns = first_sample(&self.linked).as_ref().and_then(|sample| sample_time_ns(sample, timeline)).unwrap_or(0);
+            let start_ns = first_ns + nanos(start);
+            window_ns = (Some(start_ns), settings.duration.map(|duration| start_ns + nanos(duration)));
+            let from_ns = start_ns - nanos(RUN_UP.min(start));
+            if self.seek(from_ns, window_ns.1) {
                 self.wait().map_err(|error| if self.running.watch.lock().ended { past_end() } else { error })?;
-                window_ns = (Some(0), settings.duration.map(nanos));
-            } else {
-                window_ns = (Some(nanos(start)), settings.duration.map(|duration| nanos(start + duration)));
             }
         }
         let Linked { frames, audio, video_codec, .. } = std::mem::take(&mut *self.linked.lock().unwrap_or_else(PoisonError::into_inner));
         let frames = frames.expect("preroll found video");
         let preroll = frames.try_pull_preroll(gst::ClockTime::ZERO);
-        let sample = preroll.ok_or_else(|| Error::data(format!("{}: nothing in it can be decoded", self.name)))?;
+        let sample = preroll.ok_or_else(|| match start {
+            Some(_) => past_end(),
+            None => Error::data(format!("{}: nothing in it can be decoded", self.name)),
+        })?;
         let video = sample.caps().and_then(|caps| VideoInfo::from_caps(caps).ok());
         let video = video.ok_or_else(|| Error::runtime("the first frame came without caps"))?;
         let picture = picture_info(&video)?;
@@ -350,6 +398,7 @@ impl Opening {
             video_codec: video_codec.unwrap_or_else(|| "raw".to_owned()),
             video,
         };
+        let whole = start.is_none() && settings.duration.is_none() && settings.audio != AudioMode::Drop;
         let spill = Arc::new(AtomicBool::new(false));
         watch_frames(&frames, &self.running, &spill);
         let last_duration = rate.map_or(Duration::from_millis(40), |(n, d)| Duration::from_secs_f64(f64::from(d) / f64::from(n)));
@@ -362,12 +411,15 @@ impl Opening {
             count,
             spill,
             name: self.name,
+            timeline,
             first_ns: 0,
             window_ns,
             ahead: None,
             last_ns: None,
             last_duration,
             known: None,
+            claimed_end_ns: total.filter(|_| whole).map(nanos),
+            cut_ns: None,
             end: false,
             decoded_all: false,
         };
@@ -384,10 +436,30 @@ impl Opening {
         let window_ns = source.window_ns;
         if let Some(track) = &mut source.audio {
             track.first_frame_ns = first_ns;
+            track.timeline = timeline;
             track.window_ns = window_ns;
         }
         Ok(source)
     }
+}
+
+/// Whether no pad has a thread that works; one that waits for room counts as working.
+fn is_idle(pipeline: &gst::Pipeline) -> bool {
+    let works = |element: gst::Element| element.pads().iter().any(|pad| pad.task_state() == gst::TaskState::Started);
+    !pipeline.iterate_recurse().into_iter().flatten().any(works)
+}
+
+fn timeline_of(pipeline: &gst::Pipeline) -> Timeline {
+    let is_matroska = |element: gst::Element| element.factory().is_some_and(|factory| factory.name() == "matroskademux");
+    match pipeline.iterate_recurse().into_iter().flatten().any(is_matroska) {
+        true => Timeline::Buffer,
+        false => Timeline::Segment,
+    }
+}
+
+/// The first frame, while the pipeline waits on it.
+fn first_sample(linked: &Mutex<Linked>) -> Option<gst::Sample> {
+    linked.lock().unwrap_or_else(PoisonError::into_inner).frames.as_ref()?.try_pull_preroll(gst::ClockTime::ZERO)
 }
 
 /// The URI of a path, or the URI itself.
@@ -411,127 +483,17 @@ fn is_scheme(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphabetic()) && text.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
 }
 
-/// Which streams are decoded: the first video, audio only to transcode, nothing else.
-fn choose_streams(input: &gst::Element, mode: AudioMode, linked: &Arc<Mutex<Linked>>) {
-    let linked = Arc::downgrade(linked);
-    input.connect("autoplug-continue", false, move |values| {
-        let caps = values[2].get::<gst::Caps>().expect("autoplug-continue carries caps");
-        let Some(structure) = caps.structure(0) else { return Some(true.to_value()) };
-        let name = structure.name().as_str();
-        let go_on = if name.starts_with("audio/") {
-            let framed = structure.get::<bool>("framed").or_else(|_| structure.get::<bool>("parsed")).unwrap_or(false);
-            let whole = framed || !matches!(name, "audio/mpeg" | "audio/x-ac3" | "audio/x-eac3" | "audio/x-dts" | "audio/x-flac");
-            match mode {
-                AudioMode::Copy => !whole,
-                AudioMode::Transcode => true,
-                AudioMode::Drop => false,
-            }
-        } else {
-            let container = matches!(
-                name,
-                "video/quicktime"
-                    | "video/x-matroska"
-                    | "video/webm"
-                    | "video/mpegts"
-                    | "video/x-msvideo"
-                    | "video/x-flv"
-                    | "video/x-ms-asf"
-                    | "video/mj2"
-            );
-            if (name.starts_with("video/") || name.starts_with("image/"))
-                && !container
-                && let Some(linked) = linked.upgrade()
-            {
-                let codec = audio::codec_name(&caps);
-                linked.lock().unwrap_or_else(PoisonError::into_inner).video_codec.get_or_insert(codec);
-            }
-            !(name.starts_with("text/") || name.starts_with("subpicture/") || name.starts_with("subtitle/"))
-        };
-        Some(go_on.to_value())
-    });
-}
-
-/// Finds the video decoder as it is plugged.
-fn count_decoder(input: &gst::Element, count: &Arc<DecoderCount>) {
-    let count = Arc::clone(count);
-    let bin = input.downcast_ref::<gst::Bin>().expect("uridecodebin is a bin");
-    bin.connect_deep_element_added(move |_, _, element| {
-        let is_decoder = element
-            .factory()
-            .is_some_and(|factory| factory.has_type(gst::ElementFactoryType::DECODER | gst::ElementFactoryType::MEDIA_VIDEO));
-        if is_decoder && !element.is::<gst::Bin>() {
-            count.attach(element);
-        }
-    });
-}
-
-/// Hangs a branch onto each pad as it appears.
-fn link_streams(input: &gst::Element, running: &Arc<Running>, settings: &SourceSettings, linked: &Arc<Mutex<Linked>>) {
-    let (weak_running, linked) = (Arc::downgrade(running), Arc::downgrade(linked));
-    let (formats, mode) = (settings.formats.clone(), settings.audio);
-    input.connect_pad_added(move |_, pad| {
-        let (Some(running), Some(linked)) = (weak_running.upgrade(), linked.upgrade()) else { return };
-        let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
-        let mut linked = linked.lock().unwrap_or_else(PoisonError::into_inner);
-        let name = caps.structure(0).map(|structure| structure.name().to_string()).unwrap_or_default();
-        let done = if name == "video/x-raw" && linked.frames.is_none() {
-            link_video(&running, pad, &caps, &formats).map(|frames| linked.frames = Some(frames))
-        } else if name.starts_with("audio/") && linked.audio.is_none() && mode != AudioMode::Drop {
-            AudioTrack::link(&running, pad, caps, mode).map(|track| linked.audio = Some(track))
-        } else {
-            discard(&running, pad)
-        };
-        if let Err(error) = done {
-            linked.error.get_or_insert(error);
-            running.watch.update(|state| state.ended = true);
-        }
-    });
-}
-
-fn link_video(running: &Running, pad: &gst::Pad, caps: &gst::Caps, formats: &[PixelFormat]) -> Result<gst_app::AppSink> {
-    let decoded = VideoInfo::from_caps(caps).map_err(|error| Error::data(format!("caps that say no size: {error}")))?;
-    let format = nearest_format(&decoded, formats)?;
-    let deinterlace = if format.sample_bits() == 8 { "deinterlace mode=auto fields=top !" } else { "" };
-    let bin = branch(include_str!("../../pipelines/file_source_video.gst"), &[("deinterlace", deinterlace)])?;
-    named::<gst::Element>(&bin, "shape").set_property("caps", shape(&decoded, format));
-    let frames: gst_app::AppSink = named(&bin, "frames");
-    offer_strides(&frames);
-    let failed = |error: gst::glib::BoolError| Error::runtime(error.to_string());
-    running.pipeline.add(&bin).map_err(failed)?;
-    bin.sync_state_with_parent().map_err(failed)?;
-    let sink = bin.static_pad("sink").expect("the video branch leaves one pad open");
-    pad.link(&sink).map_err(|_| Error::runtime("the video stream cannot be joined to the pipeline"))?;
-    Ok(frames)
-}
-
-fn discard(running: &Running, pad: &gst::Pad) -> Result<()> {
-    let failed = |error: gst::glib::BoolError| Error::runtime(error.to_string());
-    let sink = gst::ElementFactory::make("fakesink").property("sync", false).property("async", false).build().map_err(failed)?;
-    running.pipeline.add(&sink).map_err(failed)?;
-    sink.sync_state_with_parent().map_err(failed)?;
-    let _ = pad.link(&sink.static_pad("sink").expect("fakesink has a sink pad"));
-    Ok(())
-}
-
-/// Tells decoders that frames are read by their own strides, which saves them a copy of each.
-fn offer_strides(frames: &gst_app::AppSink) {
-    let pad = frames.static_pad("sink").expect("appsink has a sink pad");
-    pad.add_probe(gst::PadProbeType::QUERY_DOWNSTREAM, |_, info| match info.query_mut().map(gst::QueryRef::view_mut) {
-        Some(gst::QueryViewMut::Allocation(query)) => {
-            query.add_allocation_meta::<gst_video::VideoMeta>(None);
-            gst::PadProbeReturn::Handled
-        }
-        _ => gst::PadProbeReturn::Ok,
-    });
-}
-
 /// Counts frames as signs of life, and throws them away once they are not wanted.
 fn watch_frames(frames: &gst_app::AppSink, running: &Running, spill: &Arc<AtomicBool>) {
     let (watch, spill) = (Arc::clone(&running.watch), Arc::clone(spill));
     let pad = frames.static_pad("sink").expect("appsink has a sink pad");
-    pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+    pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
         watch.update(|state| state.progress += 1);
-        if spill.load(Ordering::Relaxed) { gst::PadProbeReturn::Drop } else { gst::PadProbeReturn::Ok }
+        if spill.load(Ordering::Relaxed) {
+            info.data = None;
+            return gst::PadProbeReturn::Handled;
+        }
+        gst::PadProbeReturn::Ok
     });
 }
 

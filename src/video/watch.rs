@@ -34,6 +34,14 @@ pub(super) struct State {
     pub progress: u64,
     /// Frames pushed into an appsrc and not yet taken by its thread.
     pub waiting: u64,
+    /// Where the last frame that was pushed ends, relative to the first.
+    pub pushed_ns: i64,
+    /// No more frames will be pushed.
+    pub all_pushed: bool,
+    /// Audio from here on is not wanted, although the source has more.
+    pub early_end_ns: Option<i64>,
+    /// Frames that left the encoder.
+    pub encoded: u64,
 }
 
 /// An error from the bus.

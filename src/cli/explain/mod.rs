@@ -1,15 +1,18 @@
 //! `gradcast explain`: still pictures, and tensors for scripts.
 
+mod results;
+mod stills;
 mod tensor;
 
 use std::path::PathBuf;
 
+use super::describe;
 use crate::cli::options::{ComputeOptions, LookOptions, NetworkOptions, PoolOptions, Target, TargetOptions};
 use crate::error::{Error, Result};
 
 /// Explain still pictures, or tensors exactly
 ///
-/// For each picture DIR gets NAME.overlay.png, NAME.map.safetensors and NAME.json (leading classes, target, residual). With --tensor the numbers themselves go in and out, for scripts.
+/// For each picture DIR gets NAME.overlay.png, NAME.map.safetensors (`map` (1, 1, H, W), not normalised, and `target`) and NAME.json (leading classes, target, value, residual, and the part of the picture that the map covers), NAME being its file name without the ending; two pictures of one name are refused. A picture that cannot be read is told, the others are done, and the exit code is 65, or 66 where pictures were only absent. With --tensor the numbers themselves go in and out, for scripts.
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = EXAMPLES, override_usage = USAGE)]
 pub struct Args {
@@ -69,8 +72,9 @@ pub fn run(args: Args) -> Result<()> {
     if matches!(args.target.target, Some(Target::Hold(_))) {
         return Err(Error::usage("--target hold:SECONDS is for video; still pictures have no time: give argmax, an index, or a label"));
     }
-    match (&args.tensor, &args.save) {
-        (Some(from), Some(to)) => tensor::run(&args, from, to),
-        _ => Err(Error::runtime("stills are not put together yet")),
+    match (&args.tensor, &args.save, &args.out) {
+        (Some(from), Some(to), _) => tensor::run(&args, from, to),
+        (_, _, Some(folder)) => stills::run(&args, folder),
+        _ => Err(Error::usage("give pictures and a folder for the results with --out, or --tensor and --save")),
     }
 }

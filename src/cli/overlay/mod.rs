@@ -4,7 +4,7 @@ mod progress;
 mod report;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::loading::{asked_target, class_target, engine_settings, load_network};
 use super::options::{
@@ -108,6 +108,7 @@ pub fn run(args: Args) -> Result<()> {
     let sink = sink_settings(&args);
     video::init()?;
     Sink::check(&sink, input)?;
+    check_beside(&args, input)?;
     let formats = Sink::formats(&sink)?;
     let stop = signals::watch()?;
     let loaded = load_network(&args.network, None)?;
@@ -162,8 +163,8 @@ pub fn run(args: Args) -> Result<()> {
         return Err(Error::new(
             Kind::Interrupted(summary.stopped_by as i32),
             format!(
-                "stopped after {} frames, {:.1} s of the video; {} holds them",
-                summary.frames_out,
+                "stopped after {}, {:.1} s of the video; {} holds what there is",
+                report::frames(summary.frames_out),
                 summary.media_time.as_secs_f64(),
                 args.out.display()
             ),
@@ -171,9 +172,30 @@ pub fn run(args: Args) -> Result<()> {
     }
     if args.strict && summary.frames_lost > 0 {
         return Err(Error::data(format!(
-            "{input}: {} frames were lost, and --strict allows none; {} holds the others",
-            summary.frames_lost,
+            "{input}: lost: {}, and --strict allows none; {} holds the others",
+            report::frames(summary.frames_lost),
             args.out.display()
+        )));
+    }
+    Ok(())
+}
+
+/// Refuses what --frames, --maps and --between ask for where it cannot be, before anything is loaded.
+fn check_beside(args: &Args, input: &str) -> Result<()> {
+    let part = video::part_path(&args.out);
+    let taken = [("the input", Path::new(input)), ("the output", &args.out), ("where the output is written until it is done", &part)];
+    if let Some(path) = &args.frames {
+        stream::check_beside("--frames", path, &taken)?;
+    }
+    if let Some(path) = &args.maps {
+        let frames = args.frames.iter().map(|path| ("what --frames writes", path.as_path()));
+        stream::check_beside("--maps", path, &taken.into_iter().chain(frames).collect::<Vec<_>>())?;
+    }
+    let every = args.rhythm.every.get();
+    if args.rhythm.between == options::Between::Interpolate && every > Between::MOST_INTERPOLATED {
+        return Err(Error::usage(format!(
+            "--every {every}: with --between interpolate frames wait in memory for the next one that is explained; give at most {}",
+            Between::MOST_INTERPOLATED
         )));
     }
     Ok(())
@@ -184,14 +206,14 @@ fn sink_settings(args: &Args) -> SinkSettings {
         path: args.out.clone(),
         force: args.force,
         encoder: args.encoder.encoder.clone(),
-        crf: args.encoder.crf.map(u32::from),
+        crf: args.encoder.crf,
         preset: args.encoder.preset.clone(),
         bitrate_kbps: args.encoder.bitrate,
     }
 }
 
 /// The overlay's settings from the options.
-pub(super) fn look(options: &LookOptions) -> overlay::Settings {
+pub(in crate::cli) fn look(options: &LookOptions) -> overlay::Settings {
     overlay::Settings {
         colour_map: match options.colour_map {
             options::ColourMap::Turbo => overlay::ColourMap::Turbo,

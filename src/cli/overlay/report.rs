@@ -12,6 +12,11 @@ fn label(labels: &[String], index: usize) -> String {
     labels.get(index).cloned().unwrap_or_else(|| index.to_string())
 }
 
+/// "1 frame", "2 frames".
+pub fn frames(count: u64) -> String {
+    format!("{count} frame{}", if count == 1 { "" } else { "s" })
+}
+
 /// The JSON object of `--json`.
 pub fn json(summary: &Summary, labels: &[String]) -> Value {
     let stages = &summary.stages;
@@ -52,8 +57,8 @@ pub fn json(summary: &Summary, labels: &[String]) -> Value {
 /// The same for people.
 pub fn text(summary: &Summary, labels: &[String], out: &str) -> String {
     let mut text = format!(
-        "{out}: {} frames, {:.1} s of video, {:.1} MB; {:.1} s, {:.1} frames a second\n",
-        summary.frames_out,
+        "{out}: {}, {:.1} s of video, {:.1} MB; {:.1} s, {:.1} frames a second\n",
+        frames(summary.frames_out),
         summary.media_time.as_secs_f64(),
         summary.bytes as f64 / 1e6,
         summary.elapsed.as_secs_f64(),
@@ -64,8 +69,8 @@ pub fn text(summary: &Summary, labels: &[String], out: &str) -> String {
     }
     for class in summary.top_classes(CLASSES) {
         text += &format!(
-            "  {:6} frames led by {}, {:.0} % sure on average\n",
-            class.frames,
+            "{:>14} led by {}, {:.0} % sure on average\n",
+            frames(class.frames),
             label(labels, class.index),
             class.probability * 100.0
         );
@@ -85,7 +90,7 @@ pub fn text(summary: &Summary, labels: &[String], out: &str) -> String {
     );
     if summary.frames_lost > 0 {
         let complaint = summary.last_complaint.as_deref().map(|message| format!("; the decoder says: {message}")).unwrap_or_default();
-        text += &format!("lost: {} frames that the input holds could not be decoded whole{complaint}\n", summary.frames_lost);
+        text += &format!("lost: {} of the input could not be decoded whole{complaint}\n", frames(summary.frames_lost));
     }
     text
 }

@@ -184,3 +184,73 @@ pub unsafe fn plain<E: Element>(grad: &[E], bias: &[f32], map: &mut [f32]) -> Im
     }
     lanes.finish()
 }
+
+/// Vectors of channels whose sums run side by side, so that one does not wait for another.
+const ABREAST: usize = 4;
+
+/// See [`super::portable::weighted_sum`].
+///
+/// # Safety
+/// Each tap's channels lie inside `source` and `weight`; `start` and `pixel` hold a value a channel.
+#[target_feature(enable = "avx2,fma")]
+pub unsafe fn weighted_sum<E: Element>(
+    source: &[E],
+    weight: &[f32],
+    taps: &[(usize, usize)],
+    start: &[f32],
+    bounds: Bounds,
+    pixel: &mut [E],
+) {
+    let channels = pixel.len();
+    let (low, high) = (_mm256_set1_ps(bounds.low), _mm256_set1_ps(bounds.high));
+    let mut channel = 0;
+    while channel + ABREAST * LANES <= channels {
+        // SAFETY: channel + 32 is at most the number of channels.
+        unsafe { lanes_of_sums::<E, ABREAST>(source, weight, taps, start, (low, high), pixel, channel) };
+        channel += ABREAST * LANES;
+    }
+    while channel + LANES <= channels {
+        // SAFETY: channel + 8 is at most the number of channels.
+        unsafe { lanes_of_sums::<E, 1>(source, weight, taps, start, (low, high), pixel, channel) };
+        channel += LANES;
+    }
+    for channel in channel..channels {
+        let sum = taps.iter().fold(start[channel], |sum, tap| source[tap.0 + channel].load().mul_add(weight[tap.1 + channel], sum));
+        pixel[channel] = E::store(sum.max(bounds.low).min(bounds.high));
+    }
+}
+
+/// The sums of `N` vectors of channels from `channel` on.
+///
+/// # Safety
+/// As [`weighted_sum`], and `channel + 8 N` is at most the number of channels.
+#[target_feature(enable = "avx2,fma")]
+#[inline]
+unsafe fn lanes_of_sums<E: Element, const N: usize>(
+    source: &[E],
+    weight: &[f32],
+    taps: &[(usize, usize)],
+    start: &[f32],
+    (low, high): (__m256, __m256),
+    pixel: &mut [E],
+    channel: usize,
+) {
+    let mut sums = [_mm256_setzero_ps(); N];
+    // SAFETY: the caller keeps all offsets inside the slices.
+    unsafe {
+        for (n, sum) in sums.iter_mut().enumerate() {
+            *sum = _mm256_loadu_ps(start.as_ptr().add(channel + n * LANES));
+        }
+        for &(at, weights) in taps {
+            for (n, sum) in sums.iter_mut().enumerate() {
+                let values = E::load8(source.as_ptr().add(at + channel + n * LANES));
+                let weights = _mm256_loadu_ps(weight.as_ptr().add(weights + channel + n * LANES));
+                *sum = _mm256_fmadd_ps(values, weights, *sum);
+            }
+        }
+        for (n, sum) in sums.iter().enumerate() {
+            let clipped = _mm256_min_ps(high, _mm256_max_ps(low, *sum));
+            E::store8(pixel.as_mut_ptr().add(channel + n * LANES), clipped);
+        }
+    }
+}

@@ -4,9 +4,11 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+mod depthwise;
 mod element;
 mod portable;
 mod terms;
 
+pub use depthwise::{Depthwise, MAX_TAPS, Span};
 pub use element::Element;
 pub use terms::{Bounds, ImageTerms, clipped_terms, plain_terms};

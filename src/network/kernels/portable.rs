@@ -60,3 +60,11 @@ pub fn plain<E: Element>(grad: &[E], bias: &[f32], map: &mut [f32]) -> ImageTerm
     }
     collector.finish()
 }
+
+/// One pixel of a depthwise convolution: clip(start + sum over taps of weights times source), a value a channel.
+pub fn weighted_sum<E: Element>(source: &[E], weight: &[f32], taps: &[(usize, usize)], start: &[f32], bounds: Bounds, pixel: &mut [E]) {
+    for (channel, (value, start)) in pixel.iter_mut().zip(start).enumerate() {
+        let sum = taps.iter().fold(*start, |sum, tap| source[tap.0 + channel].load().mul_add(weight[tap.1 + channel], sum));
+        *value = E::store(sum.max(bounds.low).min(bounds.high));
+    }
+}

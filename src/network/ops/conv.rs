@@ -123,21 +123,19 @@ impl ConvKernel {
         Ok(ConvKernel { weight, bias, window: conv.window.clone(), groups: conv.groups as i64, input, adjoint })
     }
 
-    /// The bias (O,).
-    pub fn bias_vector(&self) -> Option<&Tensor> {
-        self.bias.as_ref()
-    }
-
-    #[allow(missing_docs)] pub fn describe(&self)->String{format!("k{} s{} g{} {}",self.window.kernel[0],self.window.strides[0],self.groups,match self.adjoint{Adjoint::Flipped{..}=>"flip",_=>"transp"})}
     /// y for x (N, C, H, W).
     pub fn run(&self, x: &Tensor) -> Result<Tensor> {
         let w = &self.window;
-        let (strides, dilations) = (ints(w.strides), ints(w.dilations));
         if w.symmetric() {
-            return Ok(x.f_conv2d(&self.weight, self.bias.as_ref(), strides, ints(w.pads_begin), dilations, self.groups)?);
+            return self.convolve(x, &self.weight, self.bias.as_ref(), ints(w.strides), ints(w.pads_begin));
         }
         let padded = x.f_constant_pad_nd(w.border())?;
-        Ok(padded.f_conv2d(&self.weight, self.bias.as_ref(), strides, [0, 0], dilations, self.groups)?)
+        self.convolve(&padded, &self.weight, self.bias.as_ref(), ints(w.strides), [0, 0])
+    }
+
+    fn convolve(&self, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, strides: [i64; 2], padding: [i64; 2]) -> Result<Tensor> {
+        let dilations = ints(self.window.dilations);
+        Ok(x.f_conv2d(weight, bias, strides, padding, dilations, self.groups)?)
     }
 
     /// grad_in for grad_out.
@@ -145,9 +143,7 @@ impl ConvKernel {
         let w = &self.window;
         let dilations = ints(w.dilations);
         match &self.adjoint {
-            Adjoint::Flipped { weight, padding } => {
-                Ok(grad.f_conv2d(weight, None::<&Tensor>, [1, 1], padding, dilations, self.groups)?)
-            }
+            Adjoint::Flipped { weight, padding } => self.convolve(grad, weight, None, [1, 1], *padding),
             Adjoint::Transposed { padding, output_padding, first } => {
                 let (none, strides) = (None::<&Tensor>, ints(w.strides));
                 let grad = grad.f_conv_transpose2d(&self.weight, none, strides, padding, output_padding, self.groups, dilations)?;
@@ -161,15 +157,20 @@ impl ConvKernel {
     }
 }
 
+/// The weights of the convolution of stride one that is the adjoint of one of stride one:
+/// (O, I / g, kh, kw) to (I, O / g, kh, kw), flipped on both spatial axes.
+pub fn flipped_weight(weight: &Tensor, groups: usize) -> Result<Tensor> {
+    let [o, i, rows, columns] = weight.size()[..] else { unreachable!("a convolution's weights have four axes") };
+    let groups = groups as i64;
+    let split = weight.f_reshape([groups, o / groups, i, rows, columns])?;
+    Ok(split.f_transpose(1, 2)?.f_flip([3, 4])?.f_reshape([groups * i, o / groups, rows, columns])?)
+}
+
 fn adjoint(conv: &Conv, weight: &Tensor, input: [usize; 2], place: Place) -> Result<Adjoint> {
     let w = &conv.window;
     let fits = (0..2).all(|i| w.reach(i) > w.pads_begin[i]);
     if w.strides == [1, 1] && w.symmetric() && fits {
-        let (groups, kernel) = (conv.groups as i64, ints(w.kernel));
-        let (o, i) = (conv.channels() as i64, conv.weight.shape[1] as i64);
-        // (g, O/g, I/g, kh, kw) -> (g, I/g, O/g, kh, kw), flipped on both spatial axes.
-        let split = weight.f_reshape([groups, o / groups, i, kernel[0], kernel[1]])?;
-        let turned = split.f_transpose(1, 2)?.f_flip([3, 4])?.f_reshape([groups * i, o / groups, kernel[0], kernel[1]])?;
+        let turned = flipped_weight(weight, conv.groups)?;
         let weight = if place.channels_last() { memory::channels_last(&turned)? } else { turned.f_contiguous()? };
         let padding = [0, 1].map(|i| (w.reach(i) - 1 - w.pads_begin[i]) as i64);
         return Ok(Adjoint::Flipped { weight, padding });

@@ -58,7 +58,7 @@ operators! {
     transpose::Transpose,
 }
 
-pub use conv::ConvKernel;
+pub use conv::{ConvKernel, flipped_weight};
 pub use window::Window;
 
 /// What a node of a file becomes.

@@ -104,6 +104,24 @@ impl Plan {
     }
 }
 
+/// What the input or a step's first output gives to the decomposition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TermPlace {
+    /// True where there is a term: at the input, and where the bias can be other than zero.
+    pub term: bool,
+    /// True where the value is spatial and larger than a pixel: its term counts for the map too.
+    pub spatial: bool,
+}
+
+/// The input's place, then one a step; nothing is compiled.
+pub fn term_places(network: &Network) -> Vec<TermPlace> {
+    let layouts = layouts(network);
+    let spatial = |value: usize| site_layout(&layouts[value], &network.values[value].shape).is_some();
+    let input = TermPlace { term: true, spatial: spatial(0) };
+    let steps = network.steps.iter().map(|step| TermPlace { term: step.op.rules().has_bias(), spatial: spatial(step.outputs[0]) });
+    std::iter::once(input).chain(steps).collect()
+}
+
 fn compiled(stage: Box<dyn Stage>, inputs: Vec<usize>, outputs: Vec<usize>) -> Compiled {
     Compiled { keeps: stage.keeps(), stage, inputs, outputs, last_reads: Vec::new() }
 }

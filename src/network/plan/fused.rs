@@ -4,13 +4,14 @@
 use half::bf16;
 use tch::{Device, Kind, Tensor};
 
+use super::cpu_conv::CpuConv;
 use super::site::{Reduced, SiteId, TermSink};
 use super::stage::Stage;
 use crate::error::Result;
 use crate::network::kernels::{Bounds, Element, ImageTerms, clipped_terms, plain_terms};
 use crate::network::memory;
-use crate::network::op::{Forward, Gradient, Keeps, Kernel, Place, Saved};
-use crate::network::ops::{Conv, ConvKernel, Op, Relu};
+use crate::network::op::{Forward, Gradient, Keeps, Place, Saved};
+use crate::network::ops::{Conv, Op, Relu};
 use crate::network::structure::Network;
 
 /// True where a convolution of this network is run by [`FusedConv`] here.
@@ -41,7 +42,7 @@ pub fn bounds(op: &Op, place: Place) -> Option<Bounds> {
 
 /// A convolution and, where there is one, its clipping activation.
 pub struct FusedConv {
-    conv: ConvKernel,
+    conv: CpuConv,
     /// The convolution's bias, (O,); zeros where it has none.
     bias: Vec<f32>,
     site: Option<SiteId>,
@@ -57,7 +58,7 @@ impl FusedConv {
         site: Option<SiteId>,
         activation: Option<(Bounds, Option<SiteId>)>,
     ) -> Result<Self> {
-        let kernel = ConvKernel::new(conv, place, [input[2], input[3]])?;
+        let kernel = CpuConv::new(conv, place, input)?;
         let bias = match kernel.bias_vector() {
             // Through the place's precision, since that is what the forward pass adds.
             Some(bias) => Vec::try_from(bias.f_to_kind(Kind::Float)?)?,
@@ -134,15 +135,7 @@ unsafe fn elements_mut<E: Element>(tensor: &mut Tensor) -> &mut [E] {
 
 impl Stage for FusedConv {
     fn forward(&self, inputs: &[&Tensor]) -> Result<Forward> {
-        let t0 = std::time::Instant::now();
-        let mut y = self.conv.run(inputs[0])?;
-        if std::env::var("PROF").is_ok() {
-            eprintln!("FWD {:?} {} conv {:.3}", y.size(), self.conv.describe(), t0.elapsed().as_secs_f64() * 1e3);
-        }
-        if let Some((bounds, _)) = self.activation {
-            let _ = y.f_clamp_(f64::from(bounds.low), f64::from(bounds.high))?;
-        }
-        Ok(if memory::is_channels_last(&y) { y } else { memory::channels_last(&y)? }.into())
+        Ok(self.conv.run(inputs[0], self.activation.map(|(bounds, _)| bounds))?.into())
     }
 
     fn keeps(&self) -> Keeps {
@@ -158,24 +151,11 @@ impl Stage for FusedConv {
         }
         let mut none = Ignored;
         let terms = if terms.takes_reduced() { terms } else { &mut none };
-        let t0 = std::time::Instant::now();
         match grad.kind() {
             Kind::BFloat16 => self.reduce::<bf16>(&mut grad, y, terms)?,
             _ => self.reduce::<f32>(&mut grad, y, terms)?,
         }
-        let t1 = t0.elapsed();
-        let t2 = std::time::Instant::now();
-        let r = self.conv.run_adjoint(&grad)?;
-        if std::env::var("PROF").is_ok() {
-            eprintln!(
-                "ADJ {:?} {} terms {:.3} conv {:.3}",
-                grad.size(),
-                self.conv.describe(),
-                t1.as_secs_f64() * 1e3,
-                t2.elapsed().as_secs_f64() * 1e3
-            );
-        }
-        Ok(vec![Some(r.into())])
+        Ok(vec![Some(self.conv.run_adjoint(&grad)?.into())])
     }
 }
 

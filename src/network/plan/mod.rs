@@ -4,6 +4,7 @@
 //! directions, operators are fused, and it is known when a value is read for the last time. No autograd.
 
 mod compile;
+mod cpu_conv;
 mod fused;
 mod run;
 mod site;
@@ -11,6 +12,6 @@ mod stage;
 #[cfg(test)]
 mod tests;
 
-pub use compile::Plan;
+pub use compile::{Plan, TermPlace, term_places};
 pub use run::Pass;
 pub use site::{Reduced, Site, SiteId, TermSink};
