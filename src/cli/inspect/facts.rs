@@ -175,7 +175,11 @@ impl<'a> Facts<'a> {
             text,
             format_args!(
                 "          pictures: {}, white {}, mean {:?}, std {:?}, fit {}",
-                lower(input.colour), input.scale, input.mean, input.std, lower(input.fit)
+                lower(input.colour),
+                input.scale,
+                input.mean,
+                input.std,
+                lower(input.fit)
             ),
         );
         if let Some(target) = &manifest.output.target {
