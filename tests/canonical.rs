@@ -1,5 +1,7 @@
 //! The canonical cut: the same network comes out, whatever the exporter wrote.
 
+#![allow(clippy::unwrap_used)]
+
 use gradcast::network::graph::{Constant, Graph};
 use gradcast::network::load::{LoadOptions, load};
 use gradcast::network::op::Place;

@@ -1,5 +1,7 @@
 //! Networks that are wrong or made to do harm: each is refused with a sentence that names the place, in bounded time and memory.
 
+#![allow(clippy::unwrap_used)]
+
 use std::time::{Duration, Instant};
 
 use gradcast::error::Kind;

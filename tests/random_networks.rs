@@ -1,5 +1,7 @@
 //! Random small networks: the terms sum up to the output, and an image's explanation does not depend on its batch.
 
+#![allow(clippy::unwrap_used)]
+
 use gradcast::network::graph::{Attribute, Graph, ValueId};
 use gradcast::network::load::{LoadOptions, load};
 use gradcast::network::op::Place;
