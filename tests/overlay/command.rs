@@ -70,7 +70,7 @@ pub fn ffmpeg(arguments: &[&str], out: &Path) {
 pub fn media(name: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/media").join(name);
     if !path.is_file() {
-        println!("skipped: {} is not there", path.display());
+        eprintln!("skipped: {} is not there", path.display());
         return None;
     }
     Some(path)

@@ -124,7 +124,7 @@ impl Small {
         let folder = tempfile::tempdir().expect("folder");
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(folder.path()).output();
         if !mounted.is_ok_and(|output| output.status.success()) {
-            println!("skipped: no right to mount a small file system");
+            eprintln!("skipped: no right to mount a small file system");
             return None;
         }
         Some(Small { folder })

@@ -1,4 +1,4 @@
-//! The operators: one file each, with shapes, forward, adjoint and bias side by side. One line in [`operators!`] enrols a file, one
+//! The operators: one file each, with shapes, forward, adjoint and bias side by side. One line in `operators!` enrols a file, one
 //! line in [`ONNX`] each name under which files write it.
 
 #[cfg(test)]
