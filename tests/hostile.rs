@@ -57,6 +57,11 @@ impl Operand {
     }
 }
 
+#[test]
+fn dropout_that_is_on_is_refused() {
+    refused_node("Dropout", &[Input, Floats(&[0.5]), Ints(&[1])], &[], &["training_mode is on"]);
+}
+
 fn int(value: i64) -> Attribute {
     Attribute::Int(value)
 }
