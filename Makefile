@@ -22,9 +22,10 @@ demo: build ## Overlay the bundled clip: demo.mp4 and a still, demo.png
 test: setup ## Run every test
 	@cargo test --locked
 
-bench: build ## Measure the default network here: milliseconds a frame, forward pass and FullGrad
+bench: build ## Measure the default network here: milliseconds a frame, forward pass and FullGrad, and from file to file
 	@target/release/gradcast bench --precision f32
 	@target/release/gradcast bench --precision bf16
+	@benches/end_to_end.sh
 
 man: setup ## Write man pages to target/man
 	@cargo run --quiet --locked --example manuals -- man target/man
