@@ -90,6 +90,14 @@ fn broken_networks_are_65_with_one_line() {
         assert_eq!(code, 65, "{name}: {stderr}");
         assert_eq!(stderr.lines().count(), 1, "{name}: {stderr}");
         assert!(stderr.starts_with("gradcast: ") && parts.iter().all(|part| stderr.contains(part)), "{name}: {stderr}");
+
+        // A network that is whole can be looked at, whatever the picture.
+        let whole = ["another size", "other channels", "no classes"].contains(&name);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gradcast"));
+        let output = command.args(["inspect", "--model"]).arg(folder.path().join("bad.onnx")).output().expect("gradcast starts");
+        let stderr = String::from_utf8(output.stderr).expect("UTF-8");
+        assert_eq!(output.status.code(), Some(if whole { 0 } else { 65 }), "inspect, {name}: {stderr}");
+        assert!(whole || (stderr.lines().count() == 1 && parts.iter().all(|part| stderr.contains(part))), "inspect, {name}: {stderr}");
     }
 }
 

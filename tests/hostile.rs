@@ -1,5 +1,7 @@
 //! Networks that are wrong or made to do harm: each is refused with a sentence that names the place, in bounded time and memory.
 
+#![allow(clippy::unwrap_used)]
+
 use std::time::{Duration, Instant};
 
 use gradcast::error::Kind;
@@ -53,6 +55,11 @@ impl Operand {
             Ints(values) => b.integers(values),
         }
     }
+}
+
+#[test]
+fn dropout_that_is_on_is_refused() {
+    refused_node("Dropout", &[Input, Floats(&[0.5]), Ints(&[1])], &[], &["training_mode is on"]);
 }
 
 fn int(value: i64) -> Attribute {

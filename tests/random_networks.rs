@@ -168,3 +168,90 @@ fn every_network_is_complete_and_every_image_its_own() {
     });
     outcome.unwrap_or_else(|error| panic!("{error}"));
 }
+
+/// Attributes of a convolution or pool, any that a file could hold.
+#[derive(Debug, Clone)]
+struct Sliding {
+    op: usize,
+    size: [usize; 2],
+    kernel: [usize; 2],
+    strides: [i64; 2],
+    dilations: [i64; 2],
+    pads: [i64; 4],
+    auto_pad: usize,
+    ceil: bool,
+    count_border: bool,
+    groups: usize,
+}
+
+fn sliding() -> impl Strategy<Value = Sliding> {
+    let window = (any::<[u8; 2]>(), any::<[u8; 2]>(), any::<[u8; 2]>(), any::<[u8; 4]>());
+    let rest = (0usize..3, 0usize..5, any::<(bool, bool)>(), 0usize..3, [1usize..10, 1usize..10]);
+    (window, rest).prop_map(|((kernel, strides, dilations, pads), (op, auto_pad, (ceil, count_border), groups, size))| Sliding {
+        op,
+        size,
+        kernel: kernel.map(|k| 1 + usize::from(k % 5)),
+        strides: strides.map(|s| 1 + i64::from(s % 4)),
+        // Mostly none.
+        dilations: dilations.map(|d| 1 + i64::from(d.saturating_sub(180) % 3)),
+        pads: if pads[0] < 100 { [i64::from(pads[1] % 4); 4] } else { pads.map(|p| i64::from(p % 4)) },
+        auto_pad,
+        ceil,
+        count_border,
+        groups: [1, 2, 4][groups],
+    })
+}
+
+/// The window's output as it is, or as a row of so many values with four scores behind it.
+fn sliding_graph(s: &Sliding, row: Option<usize>) -> Graph {
+    let mut b = Builder::new(4, s.size[0], s.size[1]);
+    let op = ["Conv", "MaxPool", "AveragePool"][s.op];
+    let kernel = s.kernel.map(|k| k as i64);
+    let mut attributes = vec![("kernel_shape", ints(&kernel)), ("strides", ints(&s.strides)), ("dilations", ints(&s.dilations))];
+    match ["NOTSET", "NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"][s.auto_pad] {
+        "NOTSET" => attributes.push(("pads", ints(&s.pads))),
+        auto => attributes.push(("auto_pad", Attribute::Text(auto.to_owned()))),
+    }
+    attributes.push(("ceil_mode", Attribute::Int(s.ceil.into())));
+    attributes.push(("count_include_pad", Attribute::Int(s.count_border.into())));
+    attributes.push(("group", Attribute::Int(s.groups as i64)));
+    let x = b.node("Relu", &[0]);
+    let y = if op == "Conv" {
+        let operands = [x, b.weights(&[4, 4 / s.groups, s.kernel[0], s.kernel[1]]), b.weights(&[4])];
+        b.with(op, &operands, &attributes)
+    } else {
+        b.with(op, &[x], &attributes)
+    };
+    let Some(row) = row else { return b.finish(y) };
+    let y = b.node("Relu", &[y]);
+    let flat = b.node("Flatten", &[y]);
+    let weight = b.weights(&[row, 4]);
+    let output = b.node("MatMul", &[flat, weight]);
+    b.finish(output)
+}
+
+#[test]
+fn what_is_loaded_can_be_run() {
+    let config = Config { cases: 300, failure_persistence: None, ..Config::default() };
+    let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
+    let loaded = std::cell::Cell::new([0; 3]);
+    let outcome = runner.run(&sliding(), |sliding| {
+        let Ok(window) = load(&sliding_graph(&sliding, None), &LoadOptions::default()) else { return Ok(()) };
+        let row = window.output_shape().iter().product();
+        let network = load(&sliding_graph(&sliding, Some(row)), &LoadOptions::default()).map_err(|e| TestCaseError::fail(e.to_string()))?;
+        let mut counts = loaded.get();
+        counts[sliding.op] += 1;
+        loaded.set(counts);
+        let size = [2, 4, sliding.size[0] as i64, sliding.size[1] as i64];
+        let x = (Tensor::arange(size.iter().product::<i64>(), (Kind::Double, Device::Cpu)) * 0.73).sin().reshape(size);
+        let found = explain(&network, Kind::Double, Rescale::Node, &x, &[1, 2]);
+        prop_assert!(largest(&found.residual) <= 1e-9, "residual {:e}", largest(&found.residual));
+        let single = explain(&network, Kind::Float, Rescale::Node, &x, &[1, 2]);
+        prop_assert!(distance(&single.logits, &found.logits) <= 1e-4, "f32 logits: {:e}", distance(&single.logits, &found.logits));
+        prop_assert!(distance(&single.map, &found.map) <= 2e-3, "f32 map: {:e}", distance(&single.map, &found.map));
+        Ok(())
+    });
+    outcome.unwrap_or_else(|error| panic!("{error}"));
+    println!("loaded: {:?}", loaded.get());
+    assert!(loaded.get().iter().all(|&count| count >= 20), "{:?}", loaded.get());
+}

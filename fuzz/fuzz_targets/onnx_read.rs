@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use gradcast::error::Kind;
-use gradcast::network::graph::Graph;
+use gradcast::network::graph::{Graph, InputDim};
 use gradcast::network::load::{LoadOptions, load};
 use gradcast::network::onnx::{Limits, read_bytes};
 use gradcast::network::structure::Network;
@@ -13,12 +13,22 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|data: &[u8]| {
     if let Ok(graph) = read_bytes(Bytes::copy_from_slice(data), None, &Limits::default()) {
         check(&graph);
-        match load(&graph, &LoadOptions { input_size: Some((32, 32)), output: None }) {
+        match load(&graph, &options(&graph)) {
             Ok(network) => check_network(&network),
             Err(error) => assert!(error.kind() == Kind::Data && error.to_string().len() > 10, "no sentence: {error}"),
         }
     }
 });
+
+/// 32 rows and columns where the file leaves them free, and the first of several outputs.
+fn options(graph: &Graph) -> LoadOptions {
+    let size = |dim: &InputDim| if let InputDim::Fixed(size) = dim { *size } else { 32 };
+    let input_size = match graph.inputs.first().and_then(|input| input.shape.as_deref()) {
+        Some([_, _, rows, columns]) => Some((size(rows), size(columns))),
+        _ => None,
+    };
+    LoadOptions { input_size, output: graph.outputs.first().map(|&output| graph.values[output].clone()) }
+}
 
 /// What `read_bytes` promises of a graph.
 fn check(graph: &Graph) {

@@ -1,6 +1,7 @@
 //! The operators: one file each, with shapes, forward, adjoint and bias side by side. One line in `operators!` enrols a file, one
 //! line in [`ONNX`] each name under which files write it.
 
+mod dropout;
 #[cfg(test)]
 mod sweep;
 mod window;
@@ -85,7 +86,7 @@ pub const ONNX: &[(&str, Reader)] = &[
     ("Clip", |r| Clip::read(r).map(op)),
     ("Concat", |r| Concat::read(r).map(op)),
     ("Conv", |r| Conv::read(r).map(op)),
-    ("Dropout", |r| r.activation(0).map(|_| Read::Same)),
+    ("Dropout", |r| dropout::read(r)),
     ("Flatten", |r| Reshape::read_flatten(r).map(op)),
     ("Gemm", |r| Linear::read_gemm(r).map(op)),
     ("GlobalAveragePool", |r| ReduceMean::read_global(r).map(op)),

@@ -8,7 +8,7 @@ use super::site::{Reduced, SiteId, TermSink};
 use crate::error::Result;
 use crate::network::graph::Constant;
 use crate::network::op::Place;
-use crate::network::ops::{Add, Clip, Concat, Conv, Linear, MaxPool, Op, ReduceMean, Relu, Reshape, Slice, Window};
+use crate::network::ops::{Add, Clip, Concat, Conv, Linear, MaxPool, Op, ReduceMean, Relu, Reshape, Slice, Transpose, Window};
 use crate::network::structure::{Network, Step, Value};
 
 /// A network under construction, with random weights that bf16 holds exactly.
@@ -78,6 +78,59 @@ impl Builder {
         self.push(Linear { weight, bias }, &[rows]);
         self.network
     }
+}
+
+/// Kernel, strides, dilations, borders (top, left, bottom, right), groups, output channels; on 12 channels of 9 x 10 pixels.
+type Geometry = ([usize; 2], [usize; 2], [usize; 2], [usize; 4], usize, usize);
+
+const GEOMETRIES: [(&str, Geometry); 16] = [
+    ("one by one", ([1, 1], [1, 1], [1, 1], [0; 4], 1, 7)),
+    ("one by one in strides", ([1, 1], [2, 2], [1, 1], [0; 4], 1, 7)),
+    ("one by one with a border", ([1, 1], [1, 1], [1, 1], [1; 4], 1, 7)),
+    ("in strides", ([3, 3], [2, 2], [1, 1], [1; 4], 1, 10)),
+    ("in strides that leave a rest", ([2, 3], [4, 3], [1, 1], [0; 4], 1, 5)),
+    ("with holes", ([3, 3], [1, 1], [2, 3], [2; 4], 1, 5)),
+    ("with holes in strides", ([3, 2], [2, 3], [2, 2], [1; 4], 1, 5)),
+    ("in groups", ([3, 3], [1, 1], [1, 1], [1; 4], 3, 9)),
+    ("in groups and strides", ([3, 3], [2, 2], [1, 1], [1; 4], 2, 6)),
+    ("with more border at the end", ([3, 3], [2, 2], [1, 1], [0, 0, 1, 1], 1, 9)),
+    ("with more border at the beginning", ([4, 4], [1, 1], [1, 1], [2, 2, 1, 1], 1, 9)),
+    ("with a border over the kernel", ([2, 2], [1, 1], [1, 1], [3; 4], 1, 4)),
+    ("of each channel", ([5, 5], [1, 1], [1, 1], [2; 4], 12, 12)),
+    ("of each channel in strides", ([5, 5], [2, 2], [1, 1], [1, 1, 2, 2], 12, 12)),
+    ("of each channel in strides, with holes", ([3, 3], [3, 2], [2, 2], [2, 0, 1, 3], 12, 12)),
+    ("of each channel in strides, twice as many", ([3, 3], [2, 2], [1, 1], [1; 4], 12, 24)),
+];
+
+/// A convolution of each geometry, with an activation or without, behind a pixelwise one that makes 12 channels.
+fn geometries() -> Vec<(String, Network, usize)> {
+    let activations: [(&str, Option<Op>); 3] = [
+        ("alone", None),
+        ("and a rectifier", Some(Relu { slope: 0.0 }.into())),
+        ("and a clip", Some(Clip { low: -0.5, high: 1.5 }.into())),
+    ];
+    let each = GEOMETRIES.iter().flat_map(|geometry| activations.iter().map(move |activation| (geometry, activation)));
+    each.map(|((name, (kernel, strides, dilations, pads, groups, outputs)), (with, activation))| {
+        let mut b = Builder::new([1, 3, 10, 9]);
+        let x = b.conv(0, 12, 1, 1, 1, true);
+        // Rows and columns change places, so that the input lies neither channels last nor row-major.
+        let x = b.push(Transpose { perm: vec![0, 1, 3, 2] }, &[x]);
+        let (begin, end) = ([pads[0], pads[1]], [pads[2], pads[3]]);
+        let (kernel, strides, dilations) = (*kernel, *strides, *dilations);
+        let window = Window { kernel, strides, dilations, pads_begin: begin, pads_end: end, ceil: false };
+        let weight = b.weights(&[*outputs, 12 / groups, kernel[0], kernel[1]]);
+        let bias = Some(b.weights(&[*outputs]));
+        let mut y = b.push(Conv { weight, bias, window, groups: *groups }, &[x]);
+        if let Some(activation) = activation {
+            y = b.push(activation.clone(), &[y]);
+        }
+        (format!("{name}, {with}"), b.classes(y), usize::from(activation.is_some()))
+    })
+    .collect()
+}
+
+fn all_networks() -> Vec<(String, Network, usize)> {
+    networks().into_iter().map(|(name, network, fused)| (name.to_owned(), network, fused)).chain(geometries()).collect()
 }
 
 /// Name, network, and how many of its steps are fused with the one before.
@@ -165,16 +218,17 @@ fn networks() -> Vec<(&'static str, Network, usize)> {
     let x = b.relu(x);
     all.push(("joined, pooled and cut", b.classes(x), 3));
 
-    // The parts of a sum's gradient are views of memory that the other summand reads too.
+    // The parts of a sum's gradient are views of memory that the other summand reads too, after something was added to a part.
     let mut b = Builder::new([1, 3, 4, 4]);
     let [p, q, r] = [2, 3, 5].map(|channels| {
         let x = b.conv(0, channels, 3, 1, 1, true);
         b.relu(x)
     });
+    let twice = b.conv(p, 5, 3, 1, 1, true);
     let joined = b.push(Concat { axis: 1 }, &[p, q]);
     let sum = b.push(Add, &[joined, r]);
-    let twice = b.conv(p, 5, 3, 1, 1, true);
     let sum = b.push(Add, &[sum, twice]);
+    let sum = b.relu(sum);
     all.push(("a sum with a join", b.classes(sum), 3));
     all
 }
@@ -245,7 +299,7 @@ fn hold(name: &str, found: &[f64], wanted: &[f64], bound: f64) {
 }
 
 fn fused_is_the_same(kind: Kind, bound: f64) {
-    for (name, network, _) in networks() {
+    for (name, network, _) in all_networks() {
         for batch in [1, 3] {
             let (output, terms, _) = run(&network, kind, false, false, batch);
             for reduced in [false, true] {
@@ -275,7 +329,7 @@ fn fused_steps_are_the_single_ones_in_bf16() {
 
 #[test]
 fn what_can_be_fused_is_fused_and_nothing_else() {
-    for (name, network, fused) in networks() {
+    for (name, network, fused) in all_networks() {
         let place = Place { device: Device::Cpu, kind: Kind::Float };
         let plan = Plan::new(&network, place).expect("a plan");
         assert_eq!(network.steps.len() - plan.steps.len(), fused, "{name}");
@@ -285,7 +339,7 @@ fn what_can_be_fused_is_fused_and_nothing_else() {
 /// Completeness in f64, whatever the order in which gradients are added up.
 #[test]
 fn terms_sum_up_to_the_output() {
-    for (name, network, _) in networks() {
+    for (name, network, _) in all_networks() {
         let weights = [-0.75, 0.25, 1.25];
         let (output, terms, _) = run(&network, Kind::Double, false, false, 1);
         let value: f64 = output.iter().zip(weights).map(|(y, w)| y * w).sum();
