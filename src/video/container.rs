@@ -18,6 +18,8 @@ pub(super) struct Container {
     /// Its properties.
     properties: &'static str,
     pub default_encoder: &'static str,
+    /// Knows how long a track is only from the times at which its frames are decoded.
+    pub sums_decoding_times: bool,
     video: &'static [Codec],
     /// Encoder elements for audio that is transcoded, the best first.
     audio_encoders: &'static [&'static str],
@@ -31,6 +33,7 @@ const CONTAINERS: &[Container] = &[
         // Fragments of a second make a file that plays even when its writer is killed; at the end it becomes a plain MP4.
         properties: "fragment-duration=1000 fragment-mode=first-moov-then-finalise movie-timescale=90000",
         default_encoder: "x264enc",
+        sums_decoding_times: true,
         video: &[Codec::H264, Codec::H265, Codec::Vp9, Codec::Av1],
         audio_encoders: &["fdkaacenc", "avenc_aac", "voaacenc"],
     },
@@ -40,6 +43,7 @@ const CONTAINERS: &[Container] = &[
         muxer: "matroskamux",
         properties: "max-cluster-duration=1000000000 min-cluster-duration=500000000",
         default_encoder: "x264enc",
+        sums_decoding_times: false,
         video: &[Codec::H264, Codec::H265, Codec::Vp8, Codec::Vp9, Codec::Av1],
         audio_encoders: &["opusenc", "avenc_aac", "vorbisenc"],
     },
@@ -49,6 +53,7 @@ const CONTAINERS: &[Container] = &[
         muxer: "webmmux",
         properties: "max-cluster-duration=1000000000 min-cluster-duration=500000000",
         default_encoder: "vp9enc",
+        sums_decoding_times: false,
         video: &[Codec::Vp8, Codec::Vp9, Codec::Av1],
         audio_encoders: &["opusenc", "vorbisenc"],
     },

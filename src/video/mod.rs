@@ -9,6 +9,7 @@ mod bitstream;
 mod caps;
 mod container;
 mod decoded;
+mod durations;
 mod encoder;
 pub mod inventory;
 mod launch;

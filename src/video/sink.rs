@@ -1,10 +1,9 @@
 //! A video out: frames encoded, muxed with the audio, and given their name when all is written.
 
-use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use gst_video::{VideoFrame, VideoInfo};
 use super::audio::{AudioTrack, Bound, Next};
 use super::caps::encoder_caps;
 use super::container::Container;
+use super::durations;
 use super::encoder::Encoder;
 use super::launch::{branch, named, pipeline};
 use super::output::{OutputFrame, check_path, part_path, settle};
@@ -28,6 +28,8 @@ const WAITING_FRAMES: u64 = 4;
 const FIRST_AUDIO: Duration = Duration::from_millis(500);
 /// How far audio goes ahead of the frames that were pushed. A muxer never waits for audio behind the frame it has.
 const AUDIO_AHEAD_NS: i64 = 100_000_000;
+/// A packet's duration where neither it nor one before tells.
+const USUAL_PACKET_NS: u64 = 20_000_000;
 /// How long one wait of the audio's thread lasts.
 const AUDIO_TICK: Duration = Duration::from_millis(100);
 /// Ticks a second of the video track in MP4; the usual frame rates and phone clocks divide it.
@@ -133,7 +135,7 @@ impl Sink {
         let frames: gst_app::AppSrc = named(&running.pipeline, "frames");
         frames.set_caps(Some(&caps));
         count_taken(&frames, &running);
-        keep_durations(&running);
+        durations::keep(&running, container.sums_decoding_times);
         count_written(&running);
         let mux: gst::Element = named(&running.pipeline, "mux");
         for pad in mux.sink_pads() {
@@ -267,6 +269,7 @@ impl AudioMover {
         let lead_ns = lead.as_nanos() as i64;
         let work = move || {
             let mut caps: Option<gst::Caps> = None;
+            let mut last_ns = None;
             while !stopped.load(Ordering::Relaxed) {
                 let early_end_ns = watch.lock().early_end_ns;
                 let mut packet = match track.next(AUDIO_TICK) {
@@ -289,6 +292,12 @@ impl AudioMover {
                 let buffer = packet.buffer.make_mut();
                 buffer.set_pts(gst::ClockTime::from_nseconds(pts_ns));
                 buffer.set_dts(gst::ClockTime::NONE);
+                // Matroska gives packets no durations; mp4mux drops the last one of a track that has none.
+                if buffer.duration().is_none() {
+                    let lasts_ns = last_ns.map_or(USUAL_PACKET_NS, |last_ns| pts_ns.saturating_sub(last_ns).max(1));
+                    buffer.set_duration(gst::ClockTime::from_nseconds(lasts_ns));
+                }
+                last_ns = Some(pts_ns);
                 if caps.as_ref().is_none_or(|known| *known != packet.caps) {
                     packets.set_caps(Some(&packet.caps));
                     caps = Some(packet.caps);
@@ -332,32 +341,6 @@ fn pool_of(caps: &gst::Caps, coded: &VideoInfo) -> Result<gst_video::VideoBuffer
         .and_then(|()| pool.set_active(true))
         .map_err(|error| Error::runtime(format!("no memory for frames: {error}")))?;
     Ok(pool)
-}
-
-/// Counts what is encoded, and carries durations past the parser, which replaces them by a guess from the frame rate: nothing, where the rate varies. Without, the
-/// last frame of an MP4 has no time to be shown.
-fn keep_durations(running: &Running) {
-    let kept: Arc<Mutex<HashMap<gst::ClockTime, gst::ClockTime>>> = Arc::default();
-    let pad = |element: &str, pad: &str| {
-        named::<gst::Element>(&running.pipeline, element).static_pad(pad).expect("encoders and parsers have one pad a side")
-    };
-    let from = Arc::clone(&kept);
-    let watch = Arc::clone(&running.watch);
-    pad("encoder", "src").add_probe(gst::PadProbeType::BUFFER, move |_, info| {
-        watch.update(|state| state.encoded += 1);
-        if let Some((pts, duration)) = info.buffer().and_then(|buffer| buffer.pts().zip(buffer.duration())) {
-            from.lock().unwrap_or_else(PoisonError::into_inner).insert(pts, duration);
-        }
-        gst::PadProbeReturn::Ok
-    });
-    pad("parser", "src").add_probe(gst::PadProbeType::BUFFER, move |_, info| {
-        if let Some(buffer) = info.buffer_mut()
-            && let Some(duration) = buffer.pts().and_then(|pts| kept.lock().unwrap_or_else(PoisonError::into_inner).remove(&pts))
-        {
-            buffer.make_mut().set_duration(duration);
-        }
-        gst::PadProbeReturn::Ok
-    });
 }
 
 /// Counts frames as the encoder's thread takes them.

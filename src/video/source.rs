@@ -27,6 +27,8 @@ const RUN_UP: Duration = Duration::from_secs(1);
 const CUT_OFF: Duration = Duration::from_secs(1);
 /// While opening: how long no thread of the pipeline may run. decodebin swallows the error of a demuxer that fails while it is plugged.
 const GAVE_UP: Duration = Duration::from_secs(1);
+/// What is shorter is no frame's duration: of the last frame decoders now and then say one tick of some clock.
+const SHORTEST: Duration = Duration::from_millis(1);
 /// How long one wait for a frame lasts before the watch is asked.
 const POLL: Duration = Duration::from_millis(200);
 
@@ -166,7 +168,7 @@ impl Source {
             Some(next) => Duration::from_nanos((next.pts_ns - current.pts_ns) as u64),
             None => match self.cut_ns {
                 Some(cut_ns) => Duration::from_nanos((cut_ns - current.pts_ns).max(1_000_000) as u64),
-                None => buffer.duration().map(Duration::from).filter(|duration| !duration.is_zero()).unwrap_or(self.last_duration),
+                None => buffer.duration().map(Duration::from).filter(|&duration| duration >= SHORTEST).unwrap_or(self.last_duration),
             },
         };
         self.last_duration = duration;

@@ -13,7 +13,24 @@ fn clip(folder: &Path, name: &str, codec: &str, offset: f64) -> PathBuf {
     // Moves both, so that neither begins before zero.
     let (early, late) = ((-offset).max(0.0).to_string(), offset.max(0.0).to_string());
     let inputs = ["-itsoffset", &early, "-f", "lavfi", "-i", video, "-itsoffset", &late, "-f", "lavfi", "-i", audio];
-    let coded = ["-map", "0", "-map", "1", "-c:v", "libx264", "-preset", "ultrafast", "-bf", "0", "-c:a", codec, "-strict", "-2"];
+    let coded = [
+        "-map",
+        "0",
+        "-map",
+        "1",
+        "-c:v",
+        "libx264",
+        "-preset",
+        "ultrafast",
+        "-bf",
+        "0",
+        "-fps_mode",
+        "passthrough",
+        "-c:a",
+        codec,
+        "-strict",
+        "-2",
+    ];
     ffmpeg(&[&inputs[..], &coded].concat(), &input);
     input
 }
@@ -26,6 +43,7 @@ fn what_the_container_holds_passes_untouched() {
         ("libopus", "in.mkv", &["mp4", "mkv", "webm"]),
         ("libvorbis", "in.mkv", &["mkv", "webm"]),
         ("pcm_s16le", "in.mkv", &["mkv"]),
+        ("aac", "in.mkv", &["mp4", "mkv"]),
         ("flac", "in.mkv", &["mkv"]),
         ("libmp3lame", "in.mp4", &["mp4", "mkv"]),
         ("ac3", "in.mkv", &["mp4", "mkv"]),
@@ -34,7 +52,6 @@ fn what_the_container_holds_passes_untouched() {
         for extension in extensions {
             let out = folder.path().join("out").with_extension(extension);
             summary(&input, &out, &["--force"]);
-            println!("{codec} in {extension}");
             assert_same_video(&input, &out);
         }
     }
@@ -87,10 +104,11 @@ fn audio_that_begins_before_or_after_the_video_keeps_its_distance() {
                 summary(&input, &out, &[]);
                 let distance = |path: &Path| {
                     let all = probe(path);
-                    all.audio.expect("audio").times()[0] - all.video.times()[0]
+                    // The last packet: what an edit list leaves out of the first ones is not passed on.
+                    all.audio.expect("audio").times().last().expect("packets") - all.video.times()[0]
                 };
                 let (wanted, got) = (distance(&input), distance(&out));
-                assert!((wanted - offset).abs() < 0.05, "{from}: {wanted} s");
+                assert!((wanted - offset - 1.0).abs() < 0.05, "{from}: {wanted} s");
                 assert!((wanted - got).abs() < 0.001_05, "{from} to {extension}: {got} s, not {wanted} s");
             }
         }

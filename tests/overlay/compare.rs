@@ -33,8 +33,12 @@ pub fn assert_same_times(from: &Stream, to: &Stream) {
             assert!((wanted - got).abs() <= CLOSE, "frame {index} is at {got} s, not at {wanted} s");
         }
     }
-    // Matroska has no duration a track, and times in milliseconds.
-    if let (Some(wanted), Some(got)) = (ends(from), ends(to)) {
+    // Matroska has no duration a track. That of MP4 sums up times of decoding, which agree where the rate is constant.
+    let gaps: Vec<f64> = wanted.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    let constant = gaps.iter().all(|gap| (gap - gaps[0]).abs() < 0.002);
+    if let (Some(wanted), Some(got)) = (ends(from), ends(to))
+        && constant
+    {
         assert!((wanted - got).abs() <= CLOSE, "the video lasts {got} s, not {wanted} s");
     }
 }
@@ -75,9 +79,16 @@ pub fn assert_same_audio(from_video: &Stream, from: &Stream, to_video: &Stream, 
     assert_eq!(to.field("sample_rate"), from.field("sample_rate"), "sample rate");
     assert_eq!(to.field("channels"), from.field("channels"), "channels");
     let hashes = |stream: &Stream| stream.packets.iter().map(|packet| packet.hash.clone()).collect::<Vec<_>>();
-    assert_eq!(hashes(to), hashes(from), "audio packets");
-    let offset = |video: &Stream, audio: &Stream| audio.times().first().expect("audio has times") - video.times().first().unwrap_or(&0.0);
-    let (wanted, got) = (offset(from_video, from), offset(to_video, to));
+    // What an edit list of MP4 leaves out at the start, an encoder's first packet and sometimes the one after it, the demuxer does not give.
+    // The same holds for an encoder's padding at the end, also that of Opus on its way into MP4.
+    let (all, kept) = (hashes(from), hashes(to));
+    let trimmed = from.times()[0] < 0.0;
+    let (most_early, most_late) = if trimmed { (2, 1) } else { (0, 0) };
+    let left_out = (0..=most_early).find(|&early| all[early..].starts_with(&kept)).expect("the same packets, none missing in between");
+    let late = all.len() - left_out - kept.len();
+    assert!(late <= most_late, "{late} packets are missing at the end");
+    let offset = |video: &Stream, time: f64| time - video.times().first().unwrap_or(&0.0);
+    let (wanted, got) = (offset(from_video, from.times()[left_out]), offset(to_video, to.times()[0]));
     assert!((wanted - got).abs() <= CLOSE, "audio begins {got} s after the first frame, not {wanted} s");
     // What an edit list leaves out of the last packet is not seen by the demuxer; the packet itself is whole.
     if let (Some(wanted), Some(got)) = (ends(from), ends(to)) {

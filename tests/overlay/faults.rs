@@ -80,7 +80,7 @@ fn folders_that_are_not_there_or_take_nothing() {
     fs::create_dir(&locked).expect("a folder");
     fs::set_permissions(&locked, fs::Permissions::from_mode(0o555)).expect("permissions");
     if fs::write(locked.join("probe"), "").is_ok() {
-        println!("skipped: permissions do not bind the superuser");
+        eprintln!("skipped: permissions do not bind the superuser");
         fs::remove_file(locked.join("probe")).expect("removed");
     } else {
         overlay(&input, &locked.join("out.mp4"), &NONE).refuses(2, &["locked"]);
@@ -142,13 +142,14 @@ fn a_full_disk_is_said_and_nothing_has_the_final_name() {
     let Some(small) = Small::mount() else { return };
     for name in ["out.mp4", "out.mkv"] {
         let out = small.folder.path().join(name);
-        overlay(&bunny(), &out, &["--every", "60", "--crf", "22", "--audio", "drop"]).refuses(1, &[name, "disk is full", ".out.part."]);
+        let ran = overlay(&bunny(), &out, &["--every", "60", "--crf", "22", "--audio", "drop"]);
+        ran.fails(1, &[name, "disk is full", ".out.part."]);
         assert!(!out.exists());
         let part = small.folder.path().join(name.replace("out", ".out.part"));
         assert!(decoded_frames(&part) > 0, "the part file that the sentence names plays");
         fs::remove_file(part).expect("removed");
     }
     let (out, maps) = (small.folder.path().join("out.mp4"), small.folder.path().join("maps.safetensors"));
-    overlay(&bunny(), &out, &["--every", "20", "--maps", maps.to_str().expect("UTF-8"), "--crf", "45"]).refuses(1, &["maps.safetensors"]);
+    overlay(&bunny(), &out, &["--every", "20", "--maps", maps.to_str().expect("UTF-8"), "--crf", "45"]).fails(1, &["maps.safetensors"]);
     assert!(!out.exists() && !maps.exists());
 }

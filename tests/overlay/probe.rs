@@ -9,7 +9,6 @@ use serde_json::Value;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Packet {
     pub pts_seconds: Option<f64>,
-    pub duration_seconds: Option<f64>,
     /// Of its bytes.
     pub hash: String,
 }
@@ -70,7 +69,6 @@ pub fn probe(path: &Path) -> Probe {
         let mut packets: Vec<Packet> = own
             .map(|packet| Packet {
                 pts_seconds: seconds(&packet["pts_time"]),
-                duration_seconds: seconds(&packet["duration_time"]),
                 hash: packet["data_hash"].as_str().unwrap_or_default().to_owned(),
             })
             .collect();
