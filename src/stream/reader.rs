@@ -13,7 +13,7 @@ use crate::saliency::preprocess::Preprocessing;
 use crate::video::{DecodedFrame, Losses, Source};
 
 /// Frames held by one group at most, explained or not: bounds memory where few frames are explained.
-const GROUP_FRAMES: usize = 32;
+const GROUP_FRAMES: usize = 16;
 
 /// Frames in order, and the ticket for those that are explained.
 pub(super) struct Group {

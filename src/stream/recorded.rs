@@ -22,7 +22,7 @@ use crate::saliency::preprocess::Preprocessing;
 use crate::video::{Sink, SinkSettings, Source, SourceInfo, SourceSettings};
 
 /// Groups between the reader and the drawer; with those that each side holds, all that is in memory.
-const GROUPS_WAITING: usize = 2;
+const GROUPS_WAITING: usize = 1;
 
 /// What the user set.
 pub struct Settings {

@@ -87,9 +87,10 @@ pub fn assert_same_audio(from_video: &Stream, from: &Stream, to_video: &Stream, 
     let left_out = (0..=most_early).find(|&early| all[early..].starts_with(&kept)).expect("the same packets, none missing in between");
     let late = all.len() - left_out - kept.len();
     assert!(late <= most_late, "{late} packets are missing at the end");
+    // The last packets are compared: before the first one of Opus lies a delay that ffprobe takes off and the demuxer cannot.
     let offset = |video: &Stream, time: f64| time - video.times().first().unwrap_or(&0.0);
-    let (wanted, got) = (offset(from_video, from.times()[left_out]), offset(to_video, to.times()[0]));
-    assert!((wanted - got).abs() <= CLOSE, "audio begins {got} s after the first frame, not {wanted} s");
+    let (wanted, got) = (offset(from_video, from.times()[left_out + kept.len() - 1]), offset(to_video, to.times()[kept.len() - 1]));
+    assert!((wanted - got).abs() <= 2.0 * CLOSE, "the last packet comes {got} s after the first frame, not {wanted} s");
     // What an edit list leaves out of the last packet is not seen by the demuxer; the packet itself is whole.
     if let (Some(wanted), Some(got)) = (ends(from), ends(to)) {
         assert!((wanted - got).abs() <= 0.025, "the audio lasts {got} s, not {wanted} s");
