@@ -73,6 +73,7 @@ fn the_table_names_every_node_and_the_totals() {
     }
     assert!(text.contains("input     input (N, 3, 33, 37)\n"), "{text}");
     assert!(text.contains("manifest  none"), "{text}");
+    assert!(text.contains("\n7 nodes, 287 parameters, "), "{text}");
     assert!(text.contains(&format!("\n{} terms, the input's among them; {} of them are in the map", facts["terms"], facts["map_terms"])));
 }
 

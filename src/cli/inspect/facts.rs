@@ -145,11 +145,11 @@ impl<'a> Facts<'a> {
         line(
             &mut text,
             format_args!(
-                "{} nodes, {:.2} M parameters, {:.2} GFLOPs a picture forward ({:.2} G multiplications and additions)",
+                "{} nodes, {} parameters, {}FLOPs a picture forward ({}MACs)",
                 network.steps.len(),
-                network.parameters() as f64 / 1e6,
-                gflops(network),
-                network.macs() as f64 / 1e9
+                count(network.parameters() as f64).trim_end(),
+                count(2.0 * network.macs() as f64),
+                count(network.macs() as f64)
             ),
         );
         line(&mut text, format_args!("{} terms, the input's among them; {} of them are in the map", self.terms(), self.map_terms()));
@@ -219,6 +219,16 @@ impl<'a> Facts<'a> {
 /// 10^9 floating-point operations of a forward pass for one picture: a multiplication and an addition for each MAC.
 fn gflops(network: &Network) -> f64 {
     2.0 * network.macs() as f64 / 1e9
+}
+
+/// A large number with its prefix, as it stands before a unit.
+fn count(number: f64) -> String {
+    match number {
+        n if n >= 1e8 => format!("{:.2} G", n / 1e9),
+        n if n >= 1e5 => format!("{:.2} M", n / 1e6),
+        n if n >= 1e3 => format!("{:.2} k", n / 1e3),
+        n => format!("{n} "),
+    }
 }
 
 /// A manifest's word.
