@@ -1,5 +1,5 @@
-//! The worker pool. A batch is cut into parts of a few images, whose activations fit the caches better than all at once; whichever worker
-//! is free takes the next.
+//! The worker pool. A batch is cut into parts of a few images, so that memory does not grow with it; whichever worker is free takes the
+//! next.
 
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -16,8 +16,8 @@ use crate::network::plan::Plan;
 use crate::network::structure::Network;
 use crate::saliency::{Explainer, Explanation, Target};
 
-/// Images of a part: fewer leave a processor's vector units idle in the last layers, more do not fit its caches.
-const PART_IMAGES: i64 = 2;
+/// Images of a part: with fewer, what each step costs besides its arithmetic weighs more; with more, memory grows.
+const PART_IMAGES: i64 = 4;
 
 struct Job {
     task: Task,

@@ -16,7 +16,7 @@ use crate::network::ops::{Conv, ConvKernel, flipped_weight};
 use crate::network::{memory, weights};
 
 /// Images for which oneDNN chooses the weights' layout.
-const TYPICAL_BATCH: i64 = 2;
+const TYPICAL_BATCH: i64 = 4;
 
 /// Weights laid out for one geometry.
 struct Prepared {
