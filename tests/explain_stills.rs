@@ -19,11 +19,11 @@ const WIDTH: usize = 37;
 const HEIGHT: usize = 33;
 
 /// A folder with a small network of seven classes, and room for pictures.
-struct Workplace {
+struct Scratch {
     folder: tempfile::TempDir,
 }
 
-impl Workplace {
+impl Scratch {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let seed = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/onnx_read/squeeze_fire.onnx");
@@ -31,7 +31,7 @@ impl Workplace {
         let manifest = "file = 'net.onnx'\n[input]\ncolour = 'rgb'\nmean = [0]\nstd = [1]\n[output]\nlabels = 'labels.txt'\n";
         fs::write(folder.path().join("net.toml"), manifest).unwrap();
         fs::write(folder.path().join("labels.txt"), "ant\nbee\ncat\ndog\nelk\nfox\ngnu\n").unwrap();
-        Workplace { folder }
+        Scratch { folder }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -88,7 +88,7 @@ fn assert_close(a: &[f32], b: &[f32], bound: f32) {
 
 #[test]
 fn a_picture_s_numbers_are_the_tensor_s() {
-    let place = Workplace::new();
+    let place = Scratch::new();
     let rgb = picture(1);
     place.png("p.png", &rgb);
     // (H, W, C) of bytes to (1, C, H, W) of 0..=1, which is all that this network's manifest asks for.
@@ -123,7 +123,7 @@ fn a_picture_s_numbers_are_the_tensor_s() {
 
 #[test]
 fn every_format_becomes_an_upright_overlay() {
-    let place = Workplace::new();
+    let place = Scratch::new();
     let rgb = picture(2);
     let (width, height) = (WIDTH as u32, HEIGHT as u32);
     // EXIF (TIFF, little-endian) that says orientation 6: to be turned by a quarter.
@@ -153,7 +153,7 @@ fn every_format_becomes_an_upright_overlay() {
 
 #[test]
 fn the_target_is_the_one_that_is_asked_for() {
-    let place = Workplace::new();
+    let place = Scratch::new();
     place.png("p.png", &picture(3));
     for (target, index) in [("dog", 3), ("5", 5)] {
         assert_eq!(place.explain(&["p.png", "-o", target, "--target", target]).0, 0);
@@ -169,7 +169,7 @@ fn the_target_is_the_one_that_is_asked_for() {
 
 #[test]
 fn the_look_is_the_one_that_is_asked_for() {
-    let place = Workplace::new();
+    let place = Scratch::new();
     let rgb = picture(4);
     place.png("p.png", &rgb);
     assert_eq!(place.explain(&["p.png", "-o", "side", "--layout", "side"]).0, 0);
@@ -185,7 +185,7 @@ fn the_look_is_the_one_that_is_asked_for() {
 
 #[test]
 fn order_is_kept_over_batches() {
-    let place = Workplace::new();
+    let place = Scratch::new();
     let names: Vec<String> = (0..7).map(|index| format!("p{index}.png")).collect();
     for (index, name) in names.iter().enumerate() {
         place.png(name, &picture(10 + index as u64));
@@ -209,7 +209,7 @@ fn order_is_kept_over_batches() {
 
 #[test]
 fn one_broken_picture_does_not_stop_the_others() {
-    let place = Workplace::new();
+    let place = Scratch::new();
     place.png("good.png", &picture(5));
     fs::write(place.path("broken.jpg"), "no picture at all").unwrap();
     let whole = fs::read(place.path("good.png")).unwrap();
@@ -234,7 +234,7 @@ fn one_broken_picture_does_not_stop_the_others() {
 
 #[test]
 fn what_is_there_is_refused_before_anything_is_computed() {
-    let place = Workplace::new();
+    let place = Scratch::new();
     place.png("a.png", &picture(6));
     place.png("b.png", &picture(7));
     fs::create_dir(place.path("out")).unwrap();
@@ -258,7 +258,7 @@ fn what_is_there_is_refused_before_anything_is_computed() {
 
 #[test]
 fn a_network_without_preprocessing_is_refused_for_pictures() {
-    let place = Workplace::new();
+    let place = Scratch::new();
     place.png("p.png", &picture(8));
     fs::remove_file(place.path("net.toml")).unwrap();
     let explain = |more: &[&str]| {

@@ -19,7 +19,7 @@ fn seed(name: &str) -> std::path::PathBuf {
 }
 
 /// A folder with net.onnx: three channels, 33 rows, 37 columns, seven classes.
-fn workplace() -> tempfile::TempDir {
+fn scratch() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::copy(seed("squeeze_fire.onnx"), folder.path().join("net.onnx")).unwrap();
     folder
@@ -39,7 +39,7 @@ fn json(folder: &Path, model: &str) -> Value {
 
 #[test]
 fn the_default_network_s_numbers() {
-    let folder = workplace();
+    let folder = scratch();
     let facts = json(folder.path(), "efficientnet_lite0");
     // Published: 4.65 M parameters and 0.39 GMAC; folding BatchNorm takes the first below. The file's constants have 66 elements more,
     // bounds of Clip and the like.
@@ -60,7 +60,7 @@ fn the_default_network_s_numbers() {
 
 #[test]
 fn the_table_names_every_node_and_the_totals() {
-    let folder = workplace();
+    let folder = scratch();
     let (code, text, stderr) = gradcast(folder.path(), &["inspect", "--model", "net.onnx"]);
     assert_eq!((code, stderr.as_str()), (0, ""));
     let facts = json(folder.path(), "net.onnx");
@@ -107,7 +107,7 @@ const PREPARED: [&str; 6] = ["--colour", "bgr", "--mean", "0.1,0.2,0.3", "--std"
 
 #[test]
 fn a_manifest_with_all_that_is_needed_can_be_used_at_once() {
-    let folder = workplace();
+    let folder = scratch();
     let write = |more: &[&str]| gradcast(folder.path(), &[&["inspect", "--model", "net.onnx", "--write-manifest"], more].concat());
     assert_eq!(write(&PREPARED), (0, "net.toml: written\n".to_owned(), String::new()));
     let written = manifest::Manifest::read(&folder.path().join("net.toml")).unwrap();
@@ -126,7 +126,7 @@ fn a_manifest_with_all_that_is_needed_can_be_used_at_once() {
 
 #[test]
 fn a_manifest_that_is_not_filled_in_is_refused() {
-    let folder = workplace();
+    let folder = scratch();
     let write = |more: &[&str]| gradcast(folder.path(), &[&["inspect", "--model", "net.onnx", "--write-manifest"], more].concat());
     assert_eq!(write(&[]), (0, "net.toml: written; fill in colour, mean, std before it is used\n".to_owned(), String::new()));
     let path = folder.path().join("net.toml");
@@ -144,7 +144,7 @@ fn a_manifest_that_is_not_filled_in_is_refused() {
 
 #[test]
 fn what_a_manifest_cannot_say_is_refused() {
-    let folder = workplace();
+    let folder = scratch();
     let write = |model: &str, more: &[&str]| gradcast(folder.path(), &[&["inspect", "--model", model, "--write-manifest"], more].concat());
     for (model, more, code, wanted) in [
         ("efficientnet_lite0", &[][..], 2, "--write-manifest wants FILE.onnx"),
