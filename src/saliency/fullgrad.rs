@@ -67,11 +67,6 @@ impl<'a> FullGrad<'a> {
         Ok(sums)
     }
 
-    /// Each site's share: its id and its sum (N,) in f64.
-    pub fn shares(&self) -> &[(SiteId, Tensor)] {
-        &self.sums
-    }
-
     fn device(&self) -> tch::Device {
         self.sums.first().map_or(tch::Device::Cpu, |(_, sum)| sum.device())
     }
