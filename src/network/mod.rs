@@ -1,5 +1,6 @@
 //! Networks: read from files, brought to one canonical cut, compiled to a plan of forward and adjoint steps.
 
+pub mod blocks;
 mod broadcast;
 mod canonical;
 pub mod catalogue;

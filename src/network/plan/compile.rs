@@ -4,12 +4,15 @@ use super::fused::{self, FusedConv};
 use super::site::{Site, SiteId};
 use super::stage::{Single, Stage};
 use crate::error::{Error, Result};
+use crate::network::blocks;
 use crate::network::op::{Keeps, Place, Spatial};
 use crate::network::ops::Op;
 use crate::network::structure::{Network, Step};
 
 /// A stage, the values it reads and makes, and what may be forgotten after it.
 pub(super) struct Compiled {
+    /// The steps of the network that it runs, as "/layer1/conv (Conv) + /layer1/relu (Relu)".
+    pub(super) label: String,
     pub(super) stage: Box<dyn Stage>,
     pub(super) inputs: Vec<usize>,
     pub(super) outputs: Vec<usize>,
@@ -40,6 +43,7 @@ impl Plan {
 
     /// With or without operators run as one.
     pub(super) fn compile(network: &Network, place: Place, fuse: bool) -> Result<Self> {
+        blocks::install();
         let _no_grad = tch::no_grad_guard();
         let (layouts, readers) = (layouts(network), network.readers());
         let input = Site { name: network.values[0].name.clone(), op: "Input", layout: site_layout(&layouts[0], &network.values[0].shape) };
@@ -63,11 +67,12 @@ impl Plan {
                 let next = fused::partner(network, &readers, index).map(|next| &network.steps[next]);
                 let activation = next.and_then(|next| Some((fused::bounds(&next.op, place)?, site(next))));
                 let stage = FusedConv::new(conv, place, inputs[0], conv_site, activation).map_err(located)?;
-                steps.push(compiled(Box::new(stage), step.inputs.clone(), next.unwrap_or(step).outputs.clone()));
+                let run: Vec<&Step> = std::iter::once(step).chain(next).collect();
+                steps.push(compiled(Box::new(stage), &run, step.inputs.clone(), next.unwrap_or(step).outputs.clone()));
                 index += 1 + usize::from(next.is_some());
             } else {
                 let stage = Single { kernel: step.op.rules().kernel(place, &inputs).map_err(located)?, site: site(step) };
-                steps.push(compiled(Box::new(stage), step.inputs.clone(), step.outputs.clone()));
+                steps.push(compiled(Box::new(stage), &[step], step.inputs.clone(), step.outputs.clone()));
                 index += 1;
             }
         }
@@ -122,8 +127,9 @@ pub fn term_places(network: &Network) -> Vec<TermPlace> {
     std::iter::once(input).chain(steps).collect()
 }
 
-fn compiled(stage: Box<dyn Stage>, inputs: Vec<usize>, outputs: Vec<usize>) -> Compiled {
-    Compiled { keeps: stage.keeps(), stage, inputs, outputs, last_reads: Vec::new() }
+fn compiled(stage: Box<dyn Stage>, steps: &[&Step], inputs: Vec<usize>, outputs: Vec<usize>) -> Compiled {
+    let labels: Vec<String> = steps.iter().map(|step| format!("{} ({})", step.name, step.op.rules().name())).collect();
+    Compiled { label: labels.join(" + "), keeps: stage.keeps(), stage, inputs, outputs, last_reads: Vec::new() }
 }
 
 fn find_last_reads(steps: &mut [Compiled], values: usize, output: usize) {

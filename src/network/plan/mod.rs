@@ -6,6 +6,7 @@
 mod compile;
 mod cpu_conv;
 mod fused;
+mod profile;
 mod run;
 mod site;
 mod stage;
@@ -13,5 +14,6 @@ mod stage;
 mod tests;
 
 pub use compile::{Plan, TermPlace, term_places};
+pub use profile::StageTime;
 pub use run::Pass;
 pub use site::{Reduced, Site, SiteId, TermSink};

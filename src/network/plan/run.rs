@@ -25,20 +25,21 @@ impl Plan {
 
     /// The output alone; nothing is kept. `x` comes from [`Plan::prepare`].
     pub fn infer(&self, x: &Tensor) -> Result<Tensor> {
-        Ok(self.run(x, false)?.output)
+        Ok(self.run(x, false, &mut |_| ())?.output)
     }
 
     /// The forward pass. `x` comes from [`Plan::prepare`].
     pub fn forward(&self, x: &Tensor) -> Result<Pass> {
-        self.run(x, true)
+        self.run(x, true, &mut |_| ())
     }
 
-    fn run(&self, x: &Tensor, keep: bool) -> Result<Pass> {
+    /// `done` is told the index of each step behind it.
+    pub(super) fn run(&self, x: &Tensor, keep: bool, done: &mut dyn FnMut(usize)) -> Result<Pass> {
         let _no_grad = tch::no_grad_guard();
         let mut values: Vec<Option<Tensor>> = (0..self.values).map(|_| None).collect();
         values[0] = Some(x.shallow_clone());
         let mut saved = Vec::with_capacity(self.steps.len());
-        for step in &self.steps {
+        for (index, step) in self.steps.iter().enumerate() {
             let inputs: Vec<&Tensor> =
                 step.inputs.iter().map(|&value| values[value].as_ref().expect("a step reads values made before it")).collect();
             let made = step.stage.forward(&inputs)?;
@@ -58,6 +59,7 @@ impl Plan {
             for &value in &step.last_reads {
                 values[value] = None;
             }
+            done(index);
         }
         let output = values[self.output].take().expect("the output is made by a step");
         Ok(Pass { output, input: x.shallow_clone(), saved })
@@ -65,10 +67,15 @@ impl Plan {
 
     /// The adjoint pass from `grad_output` = df/d output, (N, ...), to the input; every term goes to `terms`, the input's last.
     pub fn adjoint(&self, pass: Pass, grad_output: Tensor, terms: &mut dyn TermSink) -> Result<()> {
+        self.run_back(pass, grad_output, terms, &mut |_| ())
+    }
+
+    /// As [`Plan::adjoint`]; `done` is told the index of each step behind it.
+    pub(super) fn run_back(&self, pass: Pass, grad_output: Tensor, terms: &mut dyn TermSink, done: &mut dyn FnMut(usize)) -> Result<()> {
         let _no_grad = tch::no_grad_guard();
         let mut grads: Vec<Option<Gradient>> = (0..self.values).map(|_| None).collect();
         grads[self.output] = Some(grad_output.into());
-        for (step, saved) in self.steps.iter().zip(pass.saved).rev() {
+        for ((index, step), saved) in self.steps.iter().enumerate().zip(pass.saved).rev() {
             let grad_out: Vec<Option<Gradient>> = step.outputs.iter().map(|&value| grads[value].take()).collect();
             if grad_out.iter().all(Option::is_none) {
                 continue;
@@ -80,6 +87,7 @@ impl Plan {
                     accumulate(&mut grads[value], grad)?;
                 }
             }
+            done(index);
         }
         if let Some(grad) = grads[0].take() {
             terms.dense(0, &grad.tensor, &pass.input)?;
