@@ -6,9 +6,11 @@
 mod avx2;
 mod depthwise;
 mod element;
+mod interleave;
 mod portable;
 mod terms;
 
 pub use depthwise::{Depthwise, MAX_TAPS, Span};
 pub use element::Element;
-pub use terms::{Bounds, ImageTerms, clipped_terms, plain_terms};
+pub use interleave::interleave;
+pub use terms::{Bounds, ImageTerms, clipped_terms, plain_terms, product_terms};

@@ -85,6 +85,17 @@ pub fn plain_terms<E: Element>(grad: &[E], bias: &[f32], map: &mut [f32]) -> Ima
     portable::plain(grad, bias, map)
 }
 
+/// The term grad * other of two tensors alike, for one image: both are pixels x channels, `map` a sum of magnitudes a pixel.
+pub fn product_terms<E: Element>(grad: &[E], other: &[E], channels: usize, map: &mut [f32]) -> ImageTerms {
+    assert!(grad.len() == other.len() && grad.len() == map.len() * channels, "sizes of one image");
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+        // SAFETY: the processor has the features; the sizes are checked above.
+        return unsafe { avx2::product(grad, other, channels, map) };
+    }
+    portable::product(grad, other, channels, map)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,6 +156,11 @@ mod tests {
         agree(whole, &map, &terms, channels);
         let whole = portable::plain(&grad, bias, &mut map);
         agree(whole, &map, &terms, channels);
+        let products: Vec<f64> = pairs().map(|(g, y)| f64::from(g) * f64::from(y)).collect();
+        let whole = product_terms(&grad, &y, channels, &mut map);
+        agree(whole, &map, &products, channels);
+        let whole = portable::product(&grad, &y, channels, &mut map);
+        agree(whole, &map, &products, channels);
     }
 
     proptest! {

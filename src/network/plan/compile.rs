@@ -1,6 +1,7 @@
 //! From a network to a plan.
 
 use super::fused::{self, FusedConv};
+use super::reduce;
 use super::site::{Site, SiteId};
 use super::stage::{Single, Stage};
 use crate::error::{Error, Result};
@@ -38,7 +39,7 @@ impl Plan {
     /// # Errors
     /// Kind::Runtime from libtorch, as when the device has no memory left for the weights.
     pub fn new(network: &Network, place: Place) -> Result<Self> {
-        Self::compile(network, place, fused::fits(place))
+        Self::compile(network, place, reduce::fits(place))
     }
 
     /// With or without operators run as one.
@@ -71,7 +72,9 @@ impl Plan {
                 steps.push(compiled(Box::new(stage), &run, step.inputs.clone(), next.unwrap_or(step).outputs.clone()));
                 index += 1 + usize::from(next.is_some());
             } else {
-                let stage = Single { kernel: step.op.rules().kernel(place, &inputs).map_err(located)?, site: site(step) };
+                let site = site(step);
+                let reduces = fuse && site.is_some_and(|site| sites[site].layout == Some([0, 1, 2, 3]));
+                let stage = Single { kernel: step.op.rules().kernel(place, &inputs).map_err(located)?, site, reduces };
                 steps.push(compiled(Box::new(stage), &[step], step.inputs.clone(), step.outputs.clone()));
                 index += 1;
             }

@@ -2,22 +2,18 @@
 //! terms and their reductions. On a processor, channels last.
 
 use half::bf16;
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
 use super::cpu_conv::CpuConv;
+use super::reduce::{self, elements, elements_mut, push};
 use super::site::{Reduced, SiteId, TermSink};
 use super::stage::Stage;
 use crate::error::Result;
-use crate::network::kernels::{Bounds, Element, ImageTerms, clipped_terms, plain_terms};
+use crate::network::kernels::{Bounds, Element, clipped_terms, plain_terms};
 use crate::network::memory;
 use crate::network::op::{Forward, Gradient, Keeps, Place, Saved};
 use crate::network::ops::{Conv, Op, Relu};
 use crate::network::structure::Network;
-
-/// True where a convolution of this network is run by [`FusedConv`] here.
-pub fn fits(place: Place) -> bool {
-    place.device == Device::Cpu && matches!(place.kind, Kind::Float | Kind::BFloat16)
-}
 
 /// The step after `index` that is fused with it: the activation that alone reads a convolution.
 pub fn partner(network: &Network, readers: &[usize], index: usize) -> Option<usize> {
@@ -69,18 +65,8 @@ impl FusedConv {
 
     /// Terms of this step by one pass over grad (N, C, h, w), which becomes the gradient of the convolution's output.
     fn reduce<E: Element>(&self, grad: &mut Tensor, y: Option<&Tensor>, terms: &mut dyn TermSink) -> Result<()> {
-        let size: Vec<usize> = grad.size().iter().map(|&size| size as usize).collect();
-        let [batch, channels, rows, columns] = size[..] else { unreachable!("a convolution's output has four axes") };
-        let pixels = rows * columns;
-        let reduced = || Reduced {
-            size: (rows, columns),
-            channels,
-            sums: Vec::with_capacity(batch),
-            maps: vec![0.0; batch * pixels],
-            smallest: Vec::with_capacity(batch),
-            largest: Vec::with_capacity(batch),
-        };
-        let (mut affine, mut clip) = (reduced(), reduced());
+        let (mut affine, mut clip) = (reduce::nothing(grad), reduce::nothing(grad));
+        let (batch, channels, pixels) = (grad.size()[0] as usize, affine.channels, affine.size.0 * affine.size.1);
         // SAFETY: both tensors are channels last without gaps (checked by the caller), of the storage type E, and stay alive; grad's
         // memory belongs to this gradient alone.
         let (grad, y) = unsafe { (elements_mut::<E>(grad), y.map(|y| elements::<E>(y))) };
@@ -113,24 +99,6 @@ impl FusedConv {
         }
         Ok(())
     }
-}
-
-fn push(reduced: &mut Reduced, image: ImageTerms) {
-    reduced.sums.push(image.sum);
-    reduced.smallest.push(image.smallest);
-    reduced.largest.push(image.largest);
-}
-
-/// # Safety
-/// The tensor lies on the processor without gaps and holds elements of E.
-unsafe fn elements<E: Element>(tensor: &Tensor) -> &[E] {
-    unsafe { std::slice::from_raw_parts(tensor.data_ptr() as *const E, tensor.numel()) }
-}
-
-/// # Safety
-/// As [`elements`]; nobody else reads or writes the memory meanwhile.
-unsafe fn elements_mut<E: Element>(tensor: &mut Tensor) -> &mut [E] {
-    unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr() as *mut E, tensor.numel()) }
 }
 
 impl Stage for FusedConv {

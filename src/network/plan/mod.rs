@@ -7,6 +7,7 @@ mod compile;
 mod cpu_conv;
 mod fused;
 mod profile;
+mod reduce;
 mod run;
 mod site;
 mod stage;

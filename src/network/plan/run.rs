@@ -1,9 +1,10 @@
 //! Running a plan: forward once, then the adjoint steps backwards with the terms between.
 
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 use super::compile::Plan;
 use super::site::TermSink;
+use super::{reduce, stage};
 use crate::error::Result;
 use crate::network::memory;
 use crate::network::op::{Gradient, Saved};
@@ -19,6 +20,9 @@ pub struct Pass {
 impl Plan {
     /// The input as the plan's steps want it: on the device, in the precision, in the memory format. `x` is (N, C, H, W).
     pub fn prepare(&self, x: &Tensor) -> Result<Tensor> {
+        if reduce::fits(self.place) && x.kind() == Kind::Float && x.device() == self.place.device && x.is_contiguous() {
+            return reduce::interleaved(x, self.place);
+        }
         let x = x.f_to_device(self.place.device)?.f_to_kind(self.place.kind)?;
         if self.place.channels_last() { memory::channels_last(&x) } else { Ok(x.f_contiguous()?) }
     }
@@ -90,7 +94,8 @@ impl Plan {
             done(index);
         }
         if let Some(grad) = grads[0].take() {
-            terms.dense(0, &grad.tensor, &pass.input)?;
+            let reduces = reduce::fits(self.place) && self.sites[0].layout == Some([0, 1, 2, 3]);
+            stage::give(terms, 0, &grad.tensor, &pass.input, reduces)?;
         }
         Ok(())
     }

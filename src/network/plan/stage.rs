@@ -2,6 +2,7 @@
 
 use tch::Tensor;
 
+use super::reduce;
 use super::site::{SiteId, TermSink};
 use crate::error::Result;
 use crate::network::op::{Forward, Gradient, Keeps, Kernel, Saved};
@@ -24,6 +25,8 @@ pub struct Single {
     pub kernel: Box<dyn Kernel>,
     /// Its term, where it can have a bias.
     pub site: Option<SiteId>,
+    /// Whether its term may be reduced in one pass.
+    pub reduces: bool,
 }
 
 impl Stage for Single {
@@ -39,8 +42,19 @@ impl Stage for Single {
         if let (Some(site), Some(Some(grad))) = (self.site, grad_out.first())
             && let Some(bias) = self.kernel.bias(saved)?
         {
-            terms.dense(site, &grad.tensor, &bias)?;
+            give(terms, site, &grad.tensor, &bias, self.reduces)?;
         }
         self.kernel.adjoint(saved, grad_out)
     }
+}
+
+/// Gives the term grad * bias of a site, reduced where that may be and the sink wants no more.
+pub fn give(terms: &mut dyn TermSink, site: SiteId, grad: &Tensor, bias: &Tensor, reduces: bool) -> Result<()> {
+    if reduces
+        && terms.takes_reduced()
+        && let Some(reduced) = reduce::term(grad, bias)?
+    {
+        return terms.reduced(site, reduced);
+    }
+    terms.dense(site, grad, bias)
 }
