@@ -8,9 +8,11 @@ mod depthwise;
 mod element;
 mod interleave;
 mod portable;
+mod spread;
 mod terms;
 
 pub use depthwise::{Depthwise, MAX_TAPS, Span};
 pub use element::Element;
 pub use interleave::interleave;
+pub use spread::{PhaseAxis, spread};
 pub use terms::{Bounds, ImageTerms, clipped_terms, plain_terms, product_terms};

@@ -6,6 +6,8 @@
 mod compile;
 mod cpu_conv;
 mod fused;
+mod grouping;
+mod phases;
 mod profile;
 mod reduce;
 mod run;

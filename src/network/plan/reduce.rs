@@ -85,7 +85,9 @@ pub fn interleaved(x: &Tensor, place: Place) -> Result<Tensor> {
         let planes = elements::<f32>(x).chunks_exact(image);
         match place.kind {
             Kind::BFloat16 => {
-                planes.zip(elements_mut::<bf16>(&mut pixels).chunks_exact_mut(image)).for_each(|(x, y)| interleave(x, channels as usize, y));
+                planes
+                    .zip(elements_mut::<bf16>(&mut pixels).chunks_exact_mut(image))
+                    .for_each(|(x, y)| interleave(x, channels as usize, y));
             }
             _ => {
                 planes.zip(elements_mut::<f32>(&mut pixels).chunks_exact_mut(image)).for_each(|(x, y)| interleave(x, channels as usize, y));

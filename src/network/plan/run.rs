@@ -84,12 +84,12 @@ impl Plan {
             if grad_out.iter().all(Option::is_none) {
                 continue;
             }
-            let grad_in = step.stage.backward(&saved, grad_out, terms)?;
+            let sums = step.inputs.iter().map(|&value| grads[value].take()).collect();
+            let grad_in = step.stage.backward(&saved, grad_out, sums, terms)?;
             drop(saved);
+            // A value that the step reads twice comes twice.
             for (&value, grad) in step.inputs.iter().zip(grad_in) {
-                if let Some(grad) = grad {
-                    accumulate(&mut grads[value], grad)?;
-                }
+                grads[value] = stage::add(grads[value].take(), grad)?;
             }
             done(index);
         }
@@ -99,22 +99,4 @@ impl Plan {
         }
         Ok(())
     }
-}
-
-/// Adds a gradient to a value's; in place where the memory is nobody else's.
-fn accumulate(slot: &mut Option<Gradient>, grad: Gradient) -> Result<()> {
-    *slot = Some(match slot.take() {
-        None => grad,
-        Some(mut sum) if !sum.shared => {
-            let _ = sum.tensor.f_add_(&grad.tensor)?;
-            sum
-        }
-        Some(sum) if !grad.shared => {
-            let mut into = grad;
-            let _ = into.tensor.f_add_(&sum.tensor)?;
-            into
-        }
-        Some(sum) => sum.tensor.f_add(&grad.tensor)?.into(),
-    });
-    Ok(())
 }
