@@ -5,7 +5,7 @@ mod broadcast;
 mod canonical;
 pub mod catalogue;
 pub mod graph;
-mod kernels;
+pub(crate) mod kernels;
 pub mod load;
 pub mod manifest;
 mod memory;
