@@ -18,11 +18,7 @@ impl Operator for Add {
     }
 
     fn shapes(&self, inputs: &[&[usize]]) -> Result<Vec<Shape>, String> {
-        let &[a, b] = inputs else { return Err("two inputs are expected".to_owned()) };
-        if a.len() != b.len() {
-            return Err(format!("shapes {a:?} and {b:?} differ in their number of axes, which would mix images of a batch"));
-        }
-        Ok(vec![broadcast::shape(a, b)?])
+        Ok(vec![broadcast::images(inputs, &[])?])
     }
 
     fn spatial(&self) -> Spatial {

@@ -1,12 +1,12 @@
 //! Addition of a constant: y = sign * x + c, broadcast. ONNX Add and Sub with one constant input.
 //!
-//! Derivative: the sign. Adjoint: sign * grad_out. Bias: c.
+//! Derivative: the sign. Adjoint: sign * grad_out, summed over the axes that c stretched. Bias: c.
 
 use tch::Tensor;
 
 use crate::error::Result;
 use crate::network::graph::Constant;
-use super::{Add, Read};
+use super::{Add, Read, Subtract};
 use crate::network::op::{self, Forward, Gradient, Keeps, Kernel, Operator, Place, Saved, Shape, Spatial};
 use crate::network::reading::{Operand, Reading};
 use crate::network::{broadcast, weights};
@@ -20,8 +20,11 @@ pub fn read_add(reading: &Reading) -> Result<Read, String> {
     Ok(Read::Op(AddConstant { constant: reading.weights(constant)?.clone(), sign: 1.0 }.into()))
 }
 
-/// Reads an ONNX Sub of an activation and a constant.
+/// Reads an ONNX Sub: of two activations, or with a constant.
 pub fn read_sub(reading: &Reading) -> Result<Read, String> {
+    if let (Operand::Activation(_), Operand::Activation(_)) = (reading.operand(0), reading.operand(1)) {
+        return Ok(Read::Op(Subtract.into()));
+    }
     let constant = usize::from(matches!(reading.operand(0), Operand::Activation(_)));
     let weights = reading.weights(constant)?;
     if constant == 0 {
@@ -34,7 +37,7 @@ pub fn read_sub(reading: &Reading) -> Result<Read, String> {
 /// A constant added to an activation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AddConstant {
-    /// Broadcasts to the activation; has at most its number of axes, and 1 on the batch axis.
+    /// Broadcasts with the activation; has at most its number of axes, and 1 on the batch axis.
     pub constant: Constant,
     /// -1 for c - x, else 1.
     pub sign: f64,
@@ -46,15 +49,8 @@ impl Operator for AddConstant {
     }
 
     fn shapes(&self, inputs: &[&[usize]]) -> Result<Vec<Shape>, String> {
-        let input = op::only(inputs)?;
-        let shape = broadcast::shape(input, &self.constant.shape)?;
-        if shape.len() != input.len() || shape[0] != 1 {
-            return Err(format!("a constant of shape {:?} would change the batch axis of {input:?}", self.constant.shape));
-        }
-        if shape != input {
-            return Err(format!("a constant of shape {:?} stretches the activation {input:?}", self.constant.shape));
-        }
-        Ok(vec![shape])
+        op::only(inputs)?;
+        Ok(vec![broadcast::images(inputs, [&self.constant])?])
     }
 
     fn spatial(&self) -> Spatial {
@@ -69,14 +65,16 @@ impl Operator for AddConstant {
         true
     }
 
-    fn kernel(&self, place: Place, _inputs: &[&[usize]]) -> Result<Box<dyn Kernel>> {
-        Ok(Box::new(AddConstantKernel { constant: weights::tensor(&self.constant, place)?, sign: self.sign }))
+    fn kernel(&self, place: Place, inputs: &[&[usize]]) -> Result<Box<dyn Kernel>> {
+        let constant = weights::tensor(&self.constant, place)?;
+        Ok(Box::new(AddConstantKernel { constant, sign: self.sign, input: inputs[0].to_vec() }))
     }
 }
 
 struct AddConstantKernel {
     constant: Tensor,
     sign: f64,
+    input: Shape,
 }
 
 impl Kernel for AddConstantKernel {
@@ -90,11 +88,9 @@ impl Kernel for AddConstantKernel {
     }
 
     fn adjoint(&self, _saved: &Saved, grad_out: Vec<Option<Gradient>>) -> Result<Vec<Option<Gradient>>> {
-        let [Some(_)] = &grad_out[..] else { return Ok(vec![None]) };
-        if self.sign >= 0.0 {
-            return Ok(grad_out);
-        }
-        grad_out.into_iter().map(|grad| grad.map(|g| Ok(g.tensor.f_neg()?.into())).transpose()).collect()
+        let [Some(grad)] = &grad_out[..] else { return Ok(vec![None]) };
+        let summed = Gradient { tensor: broadcast::adjoint(&grad.tensor, &self.input)?, shared: grad.shared };
+        Ok(vec![Some(if self.sign < 0.0 { summed.tensor.f_neg()?.into() } else { summed })])
     }
 
     fn bias(&self, _saved: &Saved) -> Result<Option<Tensor>> {

@@ -1,5 +1,7 @@
 //! At least one node of a file for every name in [`ONNX`](super::super::ONNX) and every operator, with what it should make.
 
+mod pointwise;
+
 use super::reference::{self, Plain, Sliding};
 use crate::network::graph::{Attribute, Constant};
 use crate::network::shape_arithmetic::{Dim, Known};
@@ -24,13 +26,15 @@ pub struct Exemplar {
     pub given: Vec<Given>,
     pub opset: i64,
     pub outputs: usize,
+    /// Moves the values of an activation, by its number among them, to where the operator is smooth, and real.
+    pub domain: fn(usize, f64) -> f64,
     pub reference: Reference,
 }
 
 impl Exemplar {
     fn new(op_type: &'static str, name: &'static str, given: Vec<Given>, reference: impl Fn(&[Plain]) -> Plain + 'static) -> Self {
         let reference: Reference = Box::new(move |x| vec![reference(x)]);
-        Exemplar { op_type, name, attributes: Vec::new(), given, opset: 17, outputs: 1, reference }
+        Exemplar { op_type, name, attributes: Vec::new(), given, opset: 17, outputs: 1, domain: |_, x| x, reference }
     }
 
     fn int(mut self, name: &'static str, value: i64) -> Self {
@@ -55,6 +59,10 @@ impl Exemplar {
 
     fn opset(self, opset: i64) -> Self {
         Exemplar { opset, ..self }
+    }
+
+    fn within(self, domain: fn(usize, f64) -> f64) -> Self {
+        Exemplar { domain, ..self }
     }
 
     /// Writes a window's attributes.
@@ -91,7 +99,7 @@ fn weights(shape: &[usize]) -> Plain {
 }
 
 pub fn all() -> Vec<Exemplar> {
-    [sums(), affine(), convolutions(), pools(), rectifiers(), shapes()].into_iter().flatten().collect()
+    [sums(), affine(), convolutions(), pools(), rectifiers(), shapes(), pointwise::all()].into_iter().flatten().collect()
 }
 
 fn sums() -> Vec<Exemplar> {

@@ -1,5 +1,7 @@
 //! Kinks, ties and borders, one by one.
 
+mod pointwise;
+
 use tch::{Kind, Tensor};
 
 use super::{F32, F64};

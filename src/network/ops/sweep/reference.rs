@@ -139,8 +139,26 @@ pub fn average_pool(x: &Plain, window: Sliding, count_border: bool) -> Plain {
 
 /// Sum with broadcasting.
 pub fn add(a: &Plain, b: &Plain) -> Plain {
+    pairwise(a, b, |a, b| a + b)
+}
+
+/// Element by element, with broadcasting; both have as many axes.
+pub fn pairwise(a: &Plain, b: &Plain, value: impl Fn(f64, f64) -> f64) -> Plain {
     let shape: Vec<usize> = a.shape.iter().zip(&b.shape).map(|(&x, &y)| x.max(y)).collect();
-    Plain::of(&shape, |at| a.stretched(at) + b.stretched(at))
+    Plain::of(&shape, |at| value(a.stretched(at), b.stretched(at)))
+}
+
+/// The error function, by a series whose terms are all of one sign: 2 / sqrt(pi) e^(-x^2) (x + 2 x^3 / 3 + 4 x^5 / 15 + ...).
+pub fn erf(x: f64) -> f64 {
+    if x.abs() > 6.0 {
+        return x.signum();
+    }
+    let (mut term, mut sum) = (x, x);
+    for n in 1..300 {
+        term *= 2.0 * x * x / f64::from(2 * n + 1);
+        sum += term;
+    }
+    std::f64::consts::FRAC_2_SQRT_PI * (-x * x).exp() * sum
 }
 
 /// gamma (x - mean) / sqrt(variance + epsilon) + beta, over axis 1.
