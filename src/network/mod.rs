@@ -3,6 +3,7 @@
 mod broadcast;
 mod canonical;
 pub mod catalogue;
+mod constant_folding;
 pub mod graph;
 mod kernels;
 pub mod load;
