@@ -1,12 +1,15 @@
-//! Makes the binary, the tests and the benches find libtorch with no environment set, and compiles the bridge to oneDNN.
+//! Makes the binary, the tests and the benches find libtorch with no environment set, and compiles the bridges to libtorch.
+
+/// What only C++ can tell libtorch.
+const SHIMS: [&str; 2] = ["src/network/blocks.cpp", "src/network/onednn.cpp"];
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
-    println!("cargo:rerun-if-changed=src/network/onednn.cpp");
+    SHIMS.iter().for_each(|shim| println!("cargo:rerun-if-changed={shim}"));
     // torch-sys tells its direct dependents where the libtorch that it linked lies.
     if let Ok(lib) = std::env::var("DEP_TCH_LIBTORCH_LIB") {
         println!("cargo:rustc-link-arg=-Wl,-rpath,{lib}");
-        compile_shim(&lib);
+        compile_shims(&lib);
         if let Some(version) = libtorch_version(&lib) {
             println!("cargo:rustc-env=GRADCAST_LIBTORCH_VERSION={version}");
         }
@@ -14,8 +17,8 @@ fn main() {
     println!("cargo:rustc-link-arg=-Wl,-rpath,$ORIGIN/../lib/gradcast");
 }
 
-/// The bridge to operators that libtorch has no exported function for.
-fn compile_shim(lib: &str) {
+/// Bridges to what libtorch exports no C function for: oneDNN's fused operators, the allocator.
+fn compile_shims(lib: &str) {
     let include = std::path::Path::new(lib).join("../include");
     cc::Build::new()
         .cpp(true)
@@ -23,8 +26,8 @@ fn compile_shim(lib: &str) {
         .warnings(false)
         .include(&include)
         .include(include.join("torch/csrc/api/include"))
-        .file("src/network/onednn.cpp")
-        .compile("gradcast_onednn");
+        .files(SHIMS)
+        .compile("gradcast_shims");
 }
 
 /// The version in libtorch's own header, for `gradcast check`: the library has no C function that tells it.

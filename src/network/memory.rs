@@ -16,6 +16,13 @@ pub fn is_channels_last(tensor: &Tensor) -> bool {
     stride[..] == [c * h * w, 1, c * w, c]
 }
 
+/// The same tensor in memory of its own, laid out alike.
+pub fn copied(tensor: &Tensor) -> Result<Tensor> {
+    let mut copy = tensor.f_empty_like()?;
+    copy.f_copy_(tensor)?;
+    Ok(copy)
+}
+
 /// A view without its gaps: channels last where its channels are neighbours, row-major otherwise.
 pub fn compact(view: &Tensor) -> Result<Tensor> {
     if view.dim() == 4 && view.stride()[1] == 1 { channels_last(view) } else { Ok(view.f_contiguous()?) }

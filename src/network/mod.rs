@@ -1,11 +1,12 @@
 //! Networks: read from files, brought to one canonical cut, compiled to a plan of forward and adjoint steps.
 
+pub mod blocks;
 mod broadcast;
 mod canonical;
 pub mod catalogue;
 mod constant_folding;
 pub mod graph;
-mod kernels;
+pub(crate) mod kernels;
 pub mod load;
 pub mod manifest;
 mod memory;

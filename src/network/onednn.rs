@@ -1,6 +1,6 @@
 //! oneDNN's convolution with its activation in one call, by way of a small shim in C++ (`onednn.cpp`).
 
-use std::ffi::{CStr, c_char, c_void};
+use std::ffi::{CStr, c_char, c_int, c_void};
 
 use tch::Tensor;
 
@@ -17,6 +17,19 @@ unsafe extern "C" {
         groups: i64,
         activation: *const c_char,
         bounds: *const f64,
+        message: *mut c_char,
+        room: usize,
+    ) -> *mut c_void;
+    fn gradcast_convolution_add(
+        x: *const c_void,
+        y: *const c_void,
+        weight: *const c_void,
+        bias: *const c_void,
+        padding: *const i64,
+        stride: *const i64,
+        dilation: *const i64,
+        groups: i64,
+        rectified: c_int,
         message: *mut c_char,
         room: usize,
     ) -> *mut c_void;
@@ -90,6 +103,37 @@ pub fn convolution(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, geometry:
     })
 }
 
+/// y = act(conv(x) + bias + y), y channels last; `rectified` tells whether act is max(y, 0) or nothing. Gives y, which shares the
+/// memory. Otherwise as [`convolution`].
+///
+/// # Errors
+/// Kind::Runtime with libtorch's message.
+pub fn convolution_add(
+    x: &Tensor,
+    y: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    geometry: &Geometry,
+    rectified: bool,
+) -> Result<Tensor> {
+    // SAFETY: as above.
+    checked(|message, room| unsafe {
+        gradcast_convolution_add(
+            x.as_ptr().cast(),
+            y.as_ptr().cast(),
+            weight.as_ptr().cast(),
+            bias.map_or(std::ptr::null(), |bias| bias.as_ptr().cast()),
+            geometry.padding.as_ptr(),
+            geometry.stride.as_ptr(),
+            geometry.dilation.as_ptr(),
+            geometry.groups,
+            c_int::from(rectified),
+            message,
+            room,
+        )
+    })
+}
+
 /// The weights (O, I / groups, kh, kw) in the layout that oneDNN chooses for inputs of this size (N, C, H, W).
 ///
 /// # Errors
@@ -147,6 +191,22 @@ mod tests {
                 let error = (y - &expected).abs().max().double_value(&[]);
                 assert!(error < 1e-5, "{activation:?} is off by {error}");
             }
+        }
+    }
+
+    #[test]
+    fn a_convolution_is_added_in_place() {
+        tch::manual_seed(4);
+        let geometry = Geometry { padding: [0, 0], stride: [1, 1], dilation: [1, 1], groups: 1 };
+        let last = |size: [i64; 4]| Tensor::randn(size, (Kind::Float, Device::Cpu)).permute([0, 3, 1, 2]);
+        let (x, weight) = (last([2, 5, 7, 8]), Tensor::randn([6, 8, 1, 1], (Kind::Float, Device::Cpu)));
+        for rectified in [false, true] {
+            let y = last([2, 5, 7, 6]);
+            let plain = x.conv2d(&weight, None::<&Tensor>, [1, 1], [0, 0], [1, 1], 1) + &y;
+            let found = convolution_add(&x, &y, &weight, None, &geometry, rectified).expect("a result");
+            let expected = if rectified { plain.relu() } else { plain };
+            assert!((&found - &expected).abs().max().double_value(&[]) < 1e-5);
+            assert_eq!(found.data_ptr(), y.data_ptr());
         }
     }
 

@@ -9,6 +9,7 @@ use tch::{Kind, Tensor};
 
 use super::rescale::{self, Rescale};
 use crate::error::Result;
+use crate::network::kernels::upsample_add;
 use crate::network::plan::{Reduced, Site, SiteId, TermSink};
 
 /// Takes the terms of one batch.
@@ -18,11 +19,17 @@ pub struct FullGrad<'a> {
     batch: usize,
     kind: Kind,
     /// Sum of each site's term, (N,) in f64, in the order in which they came.
-    sums: Vec<(SiteId, Tensor)>,
+    sums: Vec<(SiteId, Sum)>,
     /// By resolution: summed maps (N, 1, h, w).
     maps: BTreeMap<(i64, i64), Tensor>,
     /// By resolution: summed maps of reduced terms, (N, h, w) row-major.
     reduced: BTreeMap<(usize, usize), Vec<f32>>,
+}
+
+/// A term's sum for each image.
+enum Sum {
+    Host(Vec<f64>),
+    Device(Tensor),
 }
 
 /// The sums that completeness compares, (N,) in f64 each.
@@ -48,9 +55,11 @@ impl<'a> FullGrad<'a> {
         for map in self.maps.values() {
             sum = sum.f_add(&upsample(map, rows, columns)?)?;
         }
-        for (&(h, w), values) in &self.reduced {
-            let map = Tensor::f_from_slice(values)?.f_view([self.batch as i64, 1, h as i64, w as i64])?;
-            sum = sum.f_add(&upsample(&map.f_to_kind(self.kind)?, rows, columns)?)?;
+        if !self.reduced.is_empty() {
+            let size = (rows as usize, columns as usize);
+            let mut host = vec![0.0; self.batch * size.0 * size.1];
+            self.reduced.iter().for_each(|(&source, maps)| upsample_add(maps, source, &mut host, size));
+            sum = sum.f_add(&Tensor::f_from_slice(&host)?.f_view([self.batch as i64, 1, rows, columns])?)?;
         }
         Ok(sum)
     }
@@ -59,16 +68,31 @@ impl<'a> FullGrad<'a> {
     pub fn sums(&self) -> Result<Sums> {
         let zero = || Tensor::f_zeros([self.batch as i64], (Kind::Double, self.device()));
         let mut sums = Sums { input_term: zero()?, bias_term_total: zero()?, magnitude: zero()? };
+        let mut host = [0, 1, 2].map(|_| vec![0.0; self.batch]);
         for (site, sum) in &self.sums {
-            let total = if *site == 0 { &mut sums.input_term } else { &mut sums.bias_term_total };
-            *total = total.f_add(sum)?;
-            sums.magnitude = sums.magnitude.f_add(&sum.f_abs()?)?;
+            match sum {
+                Sum::Host(values) => {
+                    let [input_term, bias_terms, magnitude] = &mut host;
+                    let total = if *site == 0 { input_term } else { bias_terms };
+                    total.iter_mut().zip(values).for_each(|(total, value)| *total += value);
+                    magnitude.iter_mut().zip(values).for_each(|(total, value)| *total += value.abs());
+                }
+                Sum::Device(values) => {
+                    let total = if *site == 0 { &mut sums.input_term } else { &mut sums.bias_term_total };
+                    *total = total.f_add(values)?;
+                    sums.magnitude = sums.magnitude.f_add(&values.f_abs()?)?;
+                }
+            }
+        }
+        for (total, host) in [&mut sums.input_term, &mut sums.bias_term_total, &mut sums.magnitude].into_iter().zip(&host) {
+            *total = total.f_add(&Tensor::f_from_slice(host)?.f_to_device(total.device())?)?;
         }
         Ok(sums)
     }
 
     fn device(&self) -> tch::Device {
-        self.sums.first().map_or(tch::Device::Cpu, |(_, sum)| sum.device())
+        let device = |(_, sum): &(SiteId, Sum)| if let Sum::Device(sum) = sum { Some(sum.device()) } else { None };
+        self.sums.iter().find_map(device).unwrap_or(tch::Device::Cpu)
     }
 }
 
@@ -88,7 +112,7 @@ impl TermSink for FullGrad<'_> {
     fn dense(&mut self, site: SiteId, grad: &Tensor, bias: &Tensor) -> Result<()> {
         let term = grad.f_to_kind(self.kind)?.f_mul(&bias.f_to_kind(self.kind)?)?;
         let axes: Vec<i64> = (1..term.dim() as i64).collect();
-        self.sums.push((site, term.f_sum_dim_intlist(axes.as_slice(), false, Kind::Double)?));
+        self.sums.push((site, Sum::Device(term.f_sum_dim_intlist(axes.as_slice(), false, Kind::Double)?)));
         let Some(layout) = self.sites[site].layout else { return Ok(()) };
         let term = if layout == [0, 1, 2, 3] { term } else { term.f_permute(layout)? };
         let map = self.rescale.map(&term)?;
@@ -102,7 +126,7 @@ impl TermSink for FullGrad<'_> {
     }
 
     fn reduced(&mut self, site: SiteId, terms: Reduced) -> Result<()> {
-        self.sums.push((site, Tensor::f_from_slice(&terms.sums)?));
+        self.sums.push((site, Sum::Host(terms.sums.clone())));
         if self.sites[site].layout.is_some() {
             let sums = self.reduced.entry(terms.size).or_insert_with(|| vec![0.0; terms.maps.len()]);
             rescale::add_reduced(&terms, sums);

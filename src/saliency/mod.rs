@@ -3,6 +3,7 @@
 mod explain;
 mod fullgrad;
 pub mod preprocess;
+mod profile;
 mod resample;
 mod rescale;
 mod target;

@@ -185,6 +185,36 @@ pub unsafe fn plain<E: Element>(grad: &[E], bias: &[f32], map: &mut [f32]) -> Im
     lanes.finish()
 }
 
+/// See [`super::product_terms`].
+///
+/// # Safety
+/// The sizes are those of one image.
+#[target_feature(enable = "avx2,fma")]
+pub unsafe fn product<E: Element>(grad: &[E], other: &[E], channels: usize, map: &mut [f32]) -> ImageTerms {
+    let whole = channels - channels % LANES;
+    let mut lanes = Lanes::new();
+    for (pixel, map) in map.iter_mut().enumerate() {
+        let mut sum = _mm256_setzero_ps();
+        let start = pixel * channels;
+        let mut channel = 0;
+        while channel < whole {
+            let at = start + channel;
+            // SAFETY: start + channel + 8 is at most pixels * channels, the length of both slices.
+            let (g, o) = unsafe { (E::load8(grad.as_ptr().add(at)), E::load8(other.as_ptr().add(at))) };
+            sum = lanes.take(_mm256_mul_ps(g, o), sum);
+            channel += LANES;
+        }
+        *map = horizontal(sum);
+        for at in start + whole..start + channels {
+            *map += lanes.take_one(grad[at].load() * other[at].load());
+        }
+        if pixel % BLOCK == BLOCK - 1 {
+            lanes.flush();
+        }
+    }
+    lanes.finish()
+}
+
 /// Vectors of channels whose sums run side by side, so that one does not wait for another.
 const ABREAST: usize = 4;
 

@@ -25,6 +25,20 @@ pub trait Element: Copy + Send + Sync {
     /// Eight elements can be written at `to`, and the processor has AVX2.
     #[cfg(target_arch = "x86_64")]
     unsafe fn store8(to: *mut Self, values: __m256);
+
+    /// The neighbours in `mask`, of sixteen, as f32; zeros for the others.
+    ///
+    /// # Safety
+    /// The elements in the mask can be read, and the processor has AVX-512 F, BW and VL.
+    #[cfg(target_arch = "x86_64")]
+    unsafe fn load16(from: *const Self, mask: __mmask16) -> __m512;
+
+    /// Of the neighbours in `mask`, those stay as they are that are in `kept`; the others become zero.
+    ///
+    /// # Safety
+    /// The elements in the mask can be written, and the processor has AVX-512 F, BW and VL.
+    #[cfg(target_arch = "x86_64")]
+    unsafe fn keep16(at: *mut Self, mask: __mmask16, kept: __mmask16);
 }
 
 impl Element for f32 {
@@ -50,6 +64,20 @@ impl Element for f32 {
     #[inline]
     unsafe fn store8(to: *mut Self, values: __m256) {
         unsafe { _mm256_storeu_ps(to, values) }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    #[inline]
+    unsafe fn load16(from: *const Self, mask: __mmask16) -> __m512 {
+        unsafe { _mm512_maskz_loadu_ps(mask, from) }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    #[inline]
+    unsafe fn keep16(at: *mut Self, mask: __mmask16, kept: __mmask16) {
+        unsafe { _mm512_mask_storeu_ps(at, mask, _mm512_maskz_loadu_ps(mask & kept, at)) }
     }
 }
 
@@ -88,6 +116,21 @@ impl Element for bf16 {
         let words = _mm256_blendv_epi8(rounded, _mm256_or_si256(upper, _mm256_set1_epi32(0x40)), nan);
         let packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(words, words), 0b1000);
         unsafe { _mm_storeu_si128(to.cast(), _mm256_castsi256_si128(packed)) }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    #[inline]
+    unsafe fn load16(from: *const Self, mask: __mmask16) -> __m512 {
+        let bits = _mm512_cvtepu16_epi32(unsafe { _mm256_maskz_loadu_epi16(mask, from.cast()) });
+        _mm512_castsi512_ps(_mm512_slli_epi32::<16>(bits))
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    #[inline]
+    unsafe fn keep16(at: *mut Self, mask: __mmask16, kept: __mmask16) {
+        unsafe { _mm256_mask_storeu_epi16(at.cast(), mask, _mm256_maskz_loadu_epi16(mask & kept, at.cast())) }
     }
 }
 

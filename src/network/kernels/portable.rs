@@ -61,6 +61,15 @@ pub fn plain<E: Element>(grad: &[E], bias: &[f32], map: &mut [f32]) -> ImageTerm
     collector.finish()
 }
 
+/// See [`super::product_terms`].
+pub fn product<E: Element>(grad: &[E], other: &[E], channels: usize, map: &mut [f32]) -> ImageTerms {
+    let mut collector = Collector::new();
+    for ((grad, other), pixel) in grad.chunks_exact(channels).zip(other.chunks_exact(channels)).zip(map) {
+        *pixel = grad.iter().zip(other).map(|(grad, other)| collector.take(grad.load() * other.load())).sum();
+    }
+    collector.finish()
+}
+
 /// One pixel of a depthwise convolution: clip(start + sum over taps of weights times source), a value a channel.
 pub fn weighted_sum<E: Element>(source: &[E], weight: &[f32], taps: &[(usize, usize)], start: &[f32], bounds: Bounds, pixel: &mut [E]) {
     for (channel, (value, start)) in pixel.iter_mut().zip(start).enumerate() {

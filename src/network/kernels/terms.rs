@@ -3,10 +3,10 @@
 //! With g = df/dy of the activation's output y (pixels x channels), bounds low and high, and the affine node's bias b (channels):
 //! g' = g where low < y < high, else 0; the affine term is T = g' b; the activation's is U = g times the bound that y has reached.
 
-#[cfg(target_arch = "x86_64")]
-use super::avx2;
 use super::element::Element;
 use super::portable;
+#[cfg(target_arch = "x86_64")]
+use super::{avx2, avx512};
 
 /// Bounds of a clipping activation: y = min(max(x, low), high). A rectifier has low = 0 and high = infinity.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -61,6 +61,17 @@ pub fn clipped_terms<E: Element>(
     let pixels = affine_map.len();
     assert!(grad.len() == y.len() && grad.len() == pixels * bias.len() && clip_map.len() == pixels, "sizes of one image");
     #[cfg(target_arch = "x86_64")]
+    if avx512::is_there() {
+        // SAFETY: the processor has the features; the sizes are checked above.
+        return unsafe {
+            if bounds.have_term() {
+                avx512::clipped::<E, true>(grad, y, bias, bounds, affine_map, clip_map)
+            } else {
+                avx512::clipped::<E, false>(grad, y, bias, bounds, affine_map, clip_map)
+            }
+        };
+    }
+    #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
         // SAFETY: the processor has the features; the sizes are checked above.
         return unsafe {
@@ -80,9 +91,22 @@ pub fn plain_terms<E: Element>(grad: &[E], bias: &[f32], map: &mut [f32]) -> Ima
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
         // SAFETY: the processor has the features; the sizes are checked above.
-        return unsafe { avx2::plain(grad, bias, map) };
+        return unsafe { if avx512::is_there() { avx512::plain(grad, bias, map) } else { avx2::plain(grad, bias, map) } };
     }
     portable::plain(grad, bias, map)
+}
+
+/// The term grad * other of two tensors alike, for one image: both are pixels x channels, `map` a sum of magnitudes a pixel.
+pub fn product_terms<E: Element>(grad: &[E], other: &[E], channels: usize, map: &mut [f32]) -> ImageTerms {
+    assert!(grad.len() == other.len() && grad.len() == map.len() * channels, "sizes of one image");
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+        // SAFETY: the processor has the features; the sizes are checked above.
+        return unsafe {
+            if avx512::is_there() { avx512::product(grad, other, channels, map) } else { avx2::product(grad, other, channels, map) }
+        };
+    }
+    portable::product(grad, other, channels, map)
 }
 
 #[cfg(test)]
@@ -118,6 +142,16 @@ mod tests {
         let (affine, clip) = clipped_terms(&mut masked, &y, bias, bounds, &mut affine_map, &mut clip_map);
         let (mut affine_portable, mut clip_portable, mut masked_portable) = (vec![0.0; pixels], vec![0.0; pixels], grad.clone());
         let (affine_2, clip_2) = portable::clipped(&mut masked_portable, &y, bias, bounds, &mut affine_portable, &mut clip_portable);
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            let (mut affine_map, mut clip_map, mut masked_2) = (vec![0.0; pixels], vec![0.0; pixels], grad.clone());
+            // SAFETY: the processor has the features, the sizes are those of one image.
+            let (affine_2, clip_2) = unsafe { avx2::clipped::<E, true>(&mut masked_2, &y, bias, bounds, &mut affine_map, &mut clip_map) };
+            let off = |a: ImageTerms, b: ImageTerms| (a.sum - b.sum).abs() + f64::from((a.largest - b.largest).abs());
+            let size: f64 = 1.0 + 64.0 * grad.len() as f64;
+            assert!(off(affine, affine_2) <= 1e-5 * size && (!bounds.have_term() || off(clip, clip_2) <= 1e-5 * size));
+            assert!(masked.iter().zip(&masked_2).all(|(a, b)| a.load() == b.load()));
+        }
         let pairs = || grad.iter().zip(&y).map(|(g, y)| (g.load(), y.load()));
         let passed: Vec<f32> = pairs().map(|(g, y)| if y > bounds.low && y < bounds.high { g } else { 0.0 }).collect();
         assert_eq!(masked.iter().map(|g| g.load()).collect::<Vec<_>>(), passed);
@@ -145,6 +179,11 @@ mod tests {
         agree(whole, &map, &terms, channels);
         let whole = portable::plain(&grad, bias, &mut map);
         agree(whole, &map, &terms, channels);
+        let products: Vec<f64> = pairs().map(|(g, y)| f64::from(g) * f64::from(y)).collect();
+        let whole = product_terms(&grad, &y, channels, &mut map);
+        agree(whole, &map, &products, channels);
+        let whole = portable::product(&grad, &y, channels, &mut map);
+        agree(whole, &map, &products, channels);
     }
 
     proptest! {

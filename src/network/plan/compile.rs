@@ -1,15 +1,20 @@
 //! From a network to a plan.
 
-use super::fused::{self, FusedConv};
+use super::fused::{self, FusedConv, Second};
+use super::grouping;
+use super::reduce;
 use super::site::{Site, SiteId};
 use super::stage::{Single, Stage};
 use crate::error::{Error, Result};
+use crate::network::blocks;
 use crate::network::op::{Keeps, Place, Spatial};
 use crate::network::ops::Op;
 use crate::network::structure::{Network, Step};
 
 /// A stage, the values it reads and makes, and what may be forgotten after it.
 pub(super) struct Compiled {
+    /// The steps of the network that it runs, as "/layer1/conv (Conv) + /layer1/relu (Relu)".
+    pub(super) label: String,
     pub(super) stage: Box<dyn Stage>,
     pub(super) inputs: Vec<usize>,
     pub(super) outputs: Vec<usize>,
@@ -35,41 +40,53 @@ impl Plan {
     /// # Errors
     /// Kind::Runtime from libtorch, as when the device has no memory left for the weights.
     pub fn new(network: &Network, place: Place) -> Result<Self> {
-        Self::compile(network, place, fused::fits(place))
+        Self::compile(network, place, reduce::fits(place))
     }
 
     /// With or without operators run as one.
     pub(super) fn compile(network: &Network, place: Place, fuse: bool) -> Result<Self> {
+        blocks::install();
         let _no_grad = tch::no_grad_guard();
-        let (layouts, readers) = (layouts(network), network.readers());
+        let layouts = layouts(network);
         let input = Site { name: network.values[0].name.clone(), op: "Input", layout: site_layout(&layouts[0], &network.values[0].shape) };
         let mut sites = vec![input];
+        let mut site_of: Vec<Option<SiteId>> = Vec::with_capacity(network.steps.len());
+        for step in &network.steps {
+            let layout = site_layout(&layouts[step.outputs[0]], &network.values[step.outputs[0]].shape);
+            site_of.push(step.op.rules().has_bias().then(|| {
+                sites.push(Site { name: step.name.clone(), op: step.op.rules().name(), layout });
+                sites.len() - 1
+            }));
+        }
+        let (readers, mut fleeting) = (network.readers(), vec![false; network.values.len()]);
+        let groups = if fuse { grouping::groups(network) } else { vec![None; network.steps.len()] };
         let mut steps = Vec::with_capacity(network.steps.len());
-        let mut index = 0;
-        while index < network.steps.len() {
-            let mut site = |step: &Step| -> Option<SiteId> {
-                let output = step.outputs[0];
-                let layout = site_layout(&layouts[output], &network.values[output].shape);
-                step.op.rules().has_bias().then(|| {
-                    sites.push(Site { name: step.name.clone(), op: step.op.rules().name(), layout });
-                    sites.len() - 1
-                })
-            };
-            let step = &network.steps[index];
-            let inputs = network.input_shapes(step);
+        for (index, (step, group)) in network.steps.iter().zip(&groups).enumerate() {
             let located = |error: Error| error.at(format!("node {:?}", step.name));
-            if let (Op::Conv(conv), true) = (&step.op, fuse) {
-                let conv_site = site(step);
-                let next = fused::partner(network, &readers, index).map(|next| &network.steps[next]);
-                let activation = next.and_then(|next| Some((fused::bounds(&next.op, place)?, site(next))));
-                let stage = FusedConv::new(conv, place, inputs[0], conv_site, activation).map_err(located)?;
-                steps.push(compiled(Box::new(stage), step.inputs.clone(), next.unwrap_or(step).outputs.clone()));
-                index += 1 + usize::from(next.is_some());
-            } else {
-                let stage = Single { kernel: step.op.rules().kernel(place, &inputs).map_err(located)?, site: site(step) };
-                steps.push(compiled(Box::new(stage), step.inputs.clone(), step.outputs.clone()));
-                index += 1;
+            let Some(group) = group else {
+                let site = site_of[index];
+                let reduces = fuse && site.is_some_and(|site| sites[site].layout == Some([0, 1, 2, 3]));
+                let kernel = step.op.rules().kernel(place, &network.input_shapes(step)).map_err(located)?;
+                let stage = Single { kernel, site, reduces };
+                steps.push(compiled(Box::new(stage), &[step], step.inputs.clone(), step.outputs.clone()));
+                continue;
+            };
+            if group.last() != index {
+                continue;
             }
+            let conv = &network.steps[group.conv];
+            let parts: Vec<&Step> = group.steps().map(|step| &network.steps[step]).collect();
+            let mut inputs = conv.inputs.clone();
+            let other = group.add.and_then(|add| network.steps[add].inputs.iter().find(|value| !conv.outputs.contains(value)));
+            inputs.extend(other);
+            // Made by a stage that keeps nothing of it, and read here alone.
+            let ends_here = |value: usize| readers[value] == 1 && fleeting[value];
+            let addend = other.map(|&value| if ends_here(value) { Second::Last } else { Second::Held });
+            let activation = group.activation.and_then(|next| Some((fused::bounds(&network.steps[next].op, place)?, site_of[next])));
+            let Op::Conv(op) = &conv.op else { unreachable!("a group begins with a convolution") };
+            let stage = FusedConv::new(op, place, network.input_shapes(conv)[0], site_of[group.conv], addend, activation);
+            fleeting[step.outputs[0]] = group.activation.is_none();
+            steps.push(compiled(Box::new(stage.map_err(located)?), &parts, inputs, step.outputs.clone()));
         }
         find_last_reads(&mut steps, network.values.len(), network.output);
         Ok(Plan {
@@ -122,8 +139,9 @@ pub fn term_places(network: &Network) -> Vec<TermPlace> {
     std::iter::once(input).chain(steps).collect()
 }
 
-fn compiled(stage: Box<dyn Stage>, inputs: Vec<usize>, outputs: Vec<usize>) -> Compiled {
-    Compiled { keeps: stage.keeps(), stage, inputs, outputs, last_reads: Vec::new() }
+fn compiled(stage: Box<dyn Stage>, steps: &[&Step], inputs: Vec<usize>, outputs: Vec<usize>) -> Compiled {
+    let labels: Vec<String> = steps.iter().map(|step| format!("{} ({})", step.name, step.op.rules().name())).collect();
+    Compiled { label: labels.join(" + "), keeps: stage.keeps(), stage, inputs, outputs, last_reads: Vec::new() }
 }
 
 fn find_last_reads(steps: &mut [Compiled], values: usize, output: usize) {

@@ -7,16 +7,27 @@
 use half::bf16;
 use tch::{Kind, Tensor};
 
+use super::phases::Phases;
+use super::stage;
 use crate::error::Result;
 use crate::network::graph::Constant;
 use crate::network::kernels::{Bounds, Depthwise, Element, MAX_TAPS, Span};
 use crate::network::onednn::{self, Activation, Geometry};
-use crate::network::op::Place;
+use crate::network::op::{Gradient, Place};
 use crate::network::ops::{Conv, ConvKernel, flipped_weight};
 use crate::network::{memory, weights};
 
 /// Images for which oneDNN chooses the weights' layout.
 const TYPICAL_BATCH: i64 = 4;
+
+/// What is added to a convolution.
+#[derive(Debug, Clone, Copy)]
+pub enum Addend<'a> {
+    /// Read only.
+    Apart(&'a Tensor),
+    /// Its memory may take the sum.
+    Into(&'a Tensor),
+}
 
 /// Weights laid out for one geometry.
 struct Prepared {
@@ -31,6 +42,19 @@ impl Prepared {
 
     fn run(&self, x: &Tensor, bias: Option<&Tensor>, activation: Activation) -> Result<Tensor> {
         onednn::convolution(x, &self.weight, bias, &self.geometry, activation)
+    }
+
+    /// oneDNN adds in place at no cost, and apart by a slow way: a copy is the cheaper.
+    fn run_add(&self, x: &Tensor, addend: Addend, bias: Option<&Tensor>, rectified: bool) -> Result<Tensor> {
+        let copy;
+        let into = match addend {
+            Addend::Into(into) => into,
+            Addend::Apart(apart) => {
+                copy = memory::copied(apart)?;
+                &copy
+            }
+        };
+        onednn::convolution_add(x, into, &self.weight, bias, &self.geometry, rectified)
     }
 }
 
@@ -50,6 +74,7 @@ enum Way {
 
 enum Adjoint {
     Flipped(Prepared),
+    Phases { conv: Prepared, phases: Phases },
     Transposed(Box<ConvKernel>),
 }
 
@@ -87,6 +112,11 @@ impl CpuConv {
             let padding = [0, 1].map(|i| (w.reach(i) - 1 - w.pads_begin[i]) as i64);
             let back = [TYPICAL_BATCH, conv.channels() as i64, output[0] as i64, output[1] as i64];
             Adjoint::Flipped(Prepared::new(&turned, Geometry { padding, ..geometry }, back)?)
+        } else if let Some(phases) = Phases::of(conv, size, output) {
+            let weight = weights::tensor(&phases.weight(conv), place)?;
+            let geometry = Geometry { padding: phases.padding(), stride: [1, 1], ..geometry };
+            let back = [TYPICAL_BATCH, conv.channels() as i64, output[0] as i64, output[1] as i64];
+            Adjoint::Phases { conv: Prepared::new(&weight, geometry, back)?, phases }
         } else {
             Adjoint::Transposed(Box::new(ConvKernel::new(conv, place, size)?))
         };
@@ -98,36 +128,70 @@ impl CpuConv {
         self.bias.as_ref()
     }
 
-    /// y for x (N, C, H, W), clipped where `bounds` are given; channels last without gaps.
-    pub fn run(&self, x: &Tensor, bounds: Option<Bounds>) -> Result<Tensor> {
+    /// y for x (N, C, H, W), with the addend, in y's shape and channels last, added, then clipped where `bounds` are given; channels last without gaps.
+    pub fn run(&self, x: &Tensor, addend: Option<Addend>, bounds: Option<Bounds>) -> Result<Tensor> {
         match &self.way {
-            Way::Depthwise { kernel, output, .. } => match x.kind() {
-                Kind::BFloat16 => by_image::<bf16>(x, *output, |x, y| kernel.forward(x, y, bounds)),
-                _ => by_image::<f32>(x, *output, |x, y| kernel.forward(x, y, bounds)),
-            },
+            Way::Depthwise { kernel, output, .. } => {
+                let inner = bounds.filter(|_| addend.is_none());
+                let mut y = match x.kind() {
+                    Kind::BFloat16 => by_image::<bf16>(x, *output, |x, y| kernel.forward(x, y, inner))?,
+                    _ => by_image::<f32>(x, *output, |x, y| kernel.forward(x, y, inner))?,
+                };
+                if let Some(Addend::Apart(addend) | Addend::Into(addend)) = addend {
+                    let _ = y.f_add_(addend)?;
+                    clip(&mut y, bounds)?;
+                }
+                Ok(y)
+            }
             Way::OneDnn { forward, border, .. } => {
                 let padded = border.map(|border| x.f_constant_pad_nd(border)).transpose()?;
-                let (activation, rest) = in_one_call(bounds);
-                let mut y = forward.run(padded.as_ref().unwrap_or(x), self.bias.as_ref(), activation)?;
-                if let Some(bounds) = rest {
-                    let _ = y.f_clamp_(f64::from(bounds.low), f64::from(bounds.high))?;
-                }
-                if memory::is_channels_last(&y) { Ok(y) } else { memory::channels_last(&y) }
+                let x = padded.as_ref().unwrap_or(x);
+                let (activation, mut rest) = in_one_call(bounds);
+                let mut y = match addend {
+                    None => forward.run(x, self.bias.as_ref(), activation)?,
+                    Some(addend) => {
+                        let rectified = activation == Activation::Relu;
+                        if !rectified {
+                            rest = bounds;
+                        }
+                        forward.run_add(x, addend, self.bias.as_ref(), rectified)?
+                    }
+                };
+                clip(&mut y, rest)?;
+                memory::channels_last(&y)
             }
         }
     }
 
-    /// grad_in for grad_out, channels last.
-    pub fn run_adjoint(&self, grad: &Tensor) -> Result<Tensor> {
-        match &self.way {
-            Way::Depthwise { kernel, input, .. } => match grad.kind() {
-                Kind::BFloat16 => by_image::<bf16>(grad, *input, |g, out| kernel.adjoint(g, out)),
-                _ => by_image::<f32>(grad, *input, |g, out| kernel.adjoint(g, out)),
+    /// grad_in for grad_out, channels last, added to `sum` where there is one.
+    pub fn run_adjoint(&self, grad: &Tensor, sum: Option<Gradient>) -> Result<Tensor> {
+        let (alone, sum) = match (&self.way, sum) {
+            (Way::OneDnn { adjoint: Adjoint::Flipped(flipped), .. }, None) => return flipped.run(grad, None, Activation::None),
+            (Way::OneDnn { adjoint: Adjoint::Flipped(flipped), .. }, Some(sum)) => {
+                let laid_out = memory::channels_last(&sum.tensor)?;
+                let ours = !sum.shared || laid_out.data_ptr() != sum.tensor.data_ptr();
+                let addend = if ours { Addend::Into(&laid_out) } else { Addend::Apart(&laid_out) };
+                return flipped.run_add(grad, addend, None, false);
+            }
+            (Way::OneDnn { adjoint: Adjoint::Phases { conv, phases }, .. }, sum) => {
+                return phases.gather(&conv.run(grad, None, Activation::None)?, sum);
+            }
+            (Way::OneDnn { adjoint: Adjoint::Transposed(conv), .. }, sum) => (conv.run_adjoint(grad)?, sum),
+            (Way::Depthwise { kernel, input, .. }, sum) => match grad.kind() {
+                Kind::BFloat16 => (by_image::<bf16>(grad, *input, |g, out| kernel.adjoint(g, out))?, sum),
+                _ => (by_image::<f32>(grad, *input, |g, out| kernel.adjoint(g, out))?, sum),
             },
-            Way::OneDnn { adjoint: Adjoint::Flipped(flipped), .. } => flipped.run(grad, None, Activation::None),
-            Way::OneDnn { adjoint: Adjoint::Transposed(conv), .. } => conv.run_adjoint(grad),
-        }
+        };
+        Ok(stage::add(sum, Some(alone.into()))?.expect("a gradient is there").tensor)
     }
+}
+
+/// Clips in place.
+fn clip(y: &mut Tensor, bounds: Option<Bounds>) -> Result<()> {
+    if let Some(bounds) = bounds {
+        let _ = y.f_clamp_(f64::from(bounds.low), f64::from(bounds.high))?;
+    }
+    Ok(())
 }
 
 fn is_strided_depthwise(conv: &Conv) -> bool {

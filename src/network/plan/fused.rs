@@ -1,32 +1,18 @@
-//! A convolution, with the activation that alone reads it, as one step: one pass over the gradient makes the activation's mask, both
-//! terms and their reductions. On a processor, channels last.
+//! A convolution, what is added to it and the activation behind, as one step: one pass over the gradient makes the activation's mask,
+//! both terms and their reductions. On a processor, channels last.
 
 use half::bf16;
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
-use super::cpu_conv::CpuConv;
+use super::cpu_conv::{Addend, CpuConv};
+use super::reduce::{self, elements, elements_mut, push};
 use super::site::{Reduced, SiteId, TermSink};
-use super::stage::Stage;
+use super::stage::{self, Stage};
 use crate::error::Result;
-use crate::network::kernels::{Bounds, Element, ImageTerms, clipped_terms, plain_terms};
+use crate::network::kernels::{Bounds, Element, clipped_terms, plain_terms};
 use crate::network::memory;
 use crate::network::op::{Forward, Gradient, Keeps, Place, Saved};
-use crate::network::ops::{Conv, Op, Relu};
-use crate::network::structure::Network;
-
-/// True where a convolution of this network is run by [`FusedConv`] here.
-pub fn fits(place: Place) -> bool {
-    place.device == Device::Cpu && matches!(place.kind, Kind::Float | Kind::BFloat16)
-}
-
-/// The step after `index` that is fused with it: the activation that alone reads a convolution.
-pub fn partner(network: &Network, readers: &[usize], index: usize) -> Option<usize> {
-    let step = &network.steps[index];
-    let next = network.steps.get(index + 1)?;
-    let fused =
-        matches!(&next.op, Op::Clip(_) | Op::Relu(Relu { slope: 0.0 })) && next.inputs == step.outputs && readers[step.outputs[0]] == 1;
-    fused.then_some(index + 1)
-}
+use crate::network::ops::{Conv, Op};
 
 /// The bounds of an activation that clips.
 pub fn bounds(op: &Op, place: Place) -> Option<Bounds> {
@@ -40,22 +26,33 @@ pub fn bounds(op: &Op, place: Place) -> Option<Bounds> {
     }
 }
 
-/// A convolution and, where there is one, its clipping activation.
+/// y = act(conv(x) + addend); the addend and the activation where there are.
 pub struct FusedConv {
     conv: CpuConv,
     /// The convolution's bias, (O,); zeros where it has none.
     bias: Vec<f32>,
     site: Option<SiteId>,
+    addend: Option<Second>,
     activation: Option<(Bounds, Option<SiteId>)>,
 }
 
+/// What may be done with the addend's memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Second {
+    /// Somebody else reads it.
+    Held,
+    /// Nobody reads it any more.
+    Last,
+}
+
 impl FusedConv {
-    /// `input` is x's shape.
+    /// `input` is x's shape; `addend` tells of the second input, if one is added.
     pub fn new(
         conv: &Conv,
         place: Place,
         input: &[usize],
         site: Option<SiteId>,
+        addend: Option<Second>,
         activation: Option<(Bounds, Option<SiteId>)>,
     ) -> Result<Self> {
         let kernel = CpuConv::new(conv, place, input)?;
@@ -64,23 +61,13 @@ impl FusedConv {
             Some(bias) => Vec::try_from(bias.f_to_kind(Kind::Float)?)?,
             None => vec![0.0; conv.channels()],
         };
-        Ok(FusedConv { conv: kernel, bias, site, activation })
+        Ok(FusedConv { conv: kernel, bias, site, addend, activation })
     }
 
     /// Terms of this step by one pass over grad (N, C, h, w), which becomes the gradient of the convolution's output.
     fn reduce<E: Element>(&self, grad: &mut Tensor, y: Option<&Tensor>, terms: &mut dyn TermSink) -> Result<()> {
-        let size: Vec<usize> = grad.size().iter().map(|&size| size as usize).collect();
-        let [batch, channels, rows, columns] = size[..] else { unreachable!("a convolution's output has four axes") };
-        let pixels = rows * columns;
-        let reduced = || Reduced {
-            size: (rows, columns),
-            channels,
-            sums: Vec::with_capacity(batch),
-            maps: vec![0.0; batch * pixels],
-            smallest: Vec::with_capacity(batch),
-            largest: Vec::with_capacity(batch),
-        };
-        let (mut affine, mut clip) = (reduced(), reduced());
+        let (mut affine, mut clip) = (reduce::nothing(grad), reduce::nothing(grad));
+        let (batch, channels, pixels) = (grad.size()[0] as usize, affine.channels, affine.size.0 * affine.size.1);
         // SAFETY: both tensors are channels last without gaps (checked by the caller), of the storage type E, and stay alive; grad's
         // memory belongs to this gradient alone.
         let (grad, y) = unsafe { (elements_mut::<E>(grad), y.map(|y| elements::<E>(y))) };
@@ -115,37 +102,28 @@ impl FusedConv {
     }
 }
 
-fn push(reduced: &mut Reduced, image: ImageTerms) {
-    reduced.sums.push(image.sum);
-    reduced.smallest.push(image.smallest);
-    reduced.largest.push(image.largest);
-}
-
-/// # Safety
-/// The tensor lies on the processor without gaps and holds elements of E.
-unsafe fn elements<E: Element>(tensor: &Tensor) -> &[E] {
-    unsafe { std::slice::from_raw_parts(tensor.data_ptr() as *const E, tensor.numel()) }
-}
-
-/// # Safety
-/// As [`elements`]; nobody else reads or writes the memory meanwhile.
-unsafe fn elements_mut<E: Element>(tensor: &mut Tensor) -> &mut [E] {
-    unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr() as *mut E, tensor.numel()) }
-}
-
 impl Stage for FusedConv {
     fn forward(&self, inputs: &[&Tensor]) -> Result<Forward> {
-        Ok(self.conv.run(inputs[0], self.activation.map(|(bounds, _)| bounds))?.into())
+        let laid_out = inputs.get(1).map(|addend| memory::channels_last(addend)).transpose()?;
+        let addend =
+            laid_out.as_ref().map(|addend| if self.addend == Some(Second::Last) { Addend::Into(addend) } else { Addend::Apart(addend) });
+        Ok(self.conv.run(inputs[0], addend, self.activation.map(|(bounds, _)| bounds))?.into())
     }
 
     fn keeps(&self) -> Keeps {
         Keeps { inputs: false, outputs: self.activation.is_some() }
     }
 
-    fn backward(&self, saved: &Saved, mut grad_out: Vec<Option<Gradient>>, terms: &mut dyn TermSink) -> Result<Vec<Option<Gradient>>> {
-        let Some(Some(grad)) = grad_out.pop() else { return Ok(vec![None]) };
+    fn backward(
+        &self,
+        saved: &Saved,
+        mut grad_out: Vec<Option<Gradient>>,
+        sums: Vec<Option<Gradient>>,
+        terms: &mut dyn TermSink,
+    ) -> Result<Vec<Option<Gradient>>> {
+        let Some(Some(grad)) = grad_out.pop() else { return Ok(sums) };
         let y = saved.outputs.first();
-        let mut grad = owned(grad, y.is_some())?;
+        let (mut grad, shared) = owned(grad, y.is_some())?;
         if !terms.takes_reduced() {
             self.dense(&grad, y, terms)?;
         }
@@ -155,7 +133,13 @@ impl Stage for FusedConv {
             Kind::BFloat16 => self.reduce::<bf16>(&mut grad, y, terms)?,
             _ => self.reduce::<f32>(&mut grad, y, terms)?,
         }
-        Ok(vec![Some(self.conv.run_adjoint(&grad)?.into())])
+        let mut sums = sums.into_iter();
+        let of_x = self.conv.run_adjoint(&grad, sums.next().flatten())?;
+        let mut grad_in = vec![Some(of_x.into())];
+        if self.addend.is_some() {
+            grad_in.push(stage::add(sums.next().flatten(), Some(Gradient { tensor: grad, shared }))?);
+        }
+        Ok(grad_in)
     }
 }
 
@@ -178,16 +162,15 @@ impl FusedConv {
     }
 }
 
-/// The gradient channels last without gaps, and, where it is written, in memory of its own.
-fn owned(grad: Gradient, written: bool) -> Result<Tensor> {
+/// The gradient channels last without gaps, in memory of its own where it is written; and whether the memory is shared still.
+fn owned(grad: Gradient, written: bool) -> Result<(Tensor, bool)> {
     let laid_out = memory::channels_last(&grad.tensor)?;
     // An axis of one element has any stride, so that the layout may be right as it is.
-    if grad.shared && written && laid_out.data_ptr() == grad.tensor.data_ptr() {
-        let mut copy = laid_out.f_empty_like()?;
-        copy.f_copy_(&laid_out)?;
-        return Ok(copy);
+    let shared = grad.shared && laid_out.data_ptr() == grad.tensor.data_ptr();
+    if shared && written {
+        return Ok((memory::copied(&laid_out)?, false));
     }
-    Ok(laid_out)
+    Ok((laid_out, shared))
 }
 
 /// Takes reductions that nobody wants, where the pass runs only for its mask.

@@ -6,6 +6,10 @@
 mod compile;
 mod cpu_conv;
 mod fused;
+mod grouping;
+mod phases;
+mod profile;
+mod reduce;
 mod run;
 mod site;
 mod stage;
@@ -13,5 +17,6 @@ mod stage;
 mod tests;
 
 pub use compile::{Plan, TermPlace, term_places};
+pub use profile::StageTime;
 pub use run::Pass;
 pub use site::{Reduced, Site, SiteId, TermSink};

@@ -2,6 +2,7 @@
 
 use tch::Tensor;
 
+use super::reduce;
 use super::site::{SiteId, TermSink};
 use crate::error::Result;
 use crate::network::op::{Forward, Gradient, Keeps, Kernel, Saved};
@@ -14,8 +15,14 @@ pub trait Stage: Send {
     /// What [`Stage::backward`] reads again.
     fn keeps(&self) -> Keeps;
 
-    /// Gives the terms of its sites to `terms`, and the gradients of its inputs back.
-    fn backward(&self, saved: &Saved, grad_out: Vec<Option<Gradient>>, terms: &mut dyn TermSink) -> Result<Vec<Option<Gradient>>>;
+    /// Gives the terms of its sites to `terms`, and the gradients of its inputs back, added to what `sums` holds of them already.
+    fn backward(
+        &self,
+        saved: &Saved,
+        grad_out: Vec<Option<Gradient>>,
+        sums: Vec<Option<Gradient>>,
+        terms: &mut dyn TermSink,
+    ) -> Result<Vec<Option<Gradient>>>;
 }
 
 /// A single operator.
@@ -24,6 +31,8 @@ pub struct Single {
     pub kernel: Box<dyn Kernel>,
     /// Its term, where it can have a bias.
     pub site: Option<SiteId>,
+    /// Whether its term may be reduced in one pass.
+    pub reduces: bool,
 }
 
 impl Stage for Single {
@@ -35,12 +44,45 @@ impl Stage for Single {
         self.kernel.keeps()
     }
 
-    fn backward(&self, saved: &Saved, grad_out: Vec<Option<Gradient>>, terms: &mut dyn TermSink) -> Result<Vec<Option<Gradient>>> {
+    fn backward(
+        &self,
+        saved: &Saved,
+        grad_out: Vec<Option<Gradient>>,
+        sums: Vec<Option<Gradient>>,
+        terms: &mut dyn TermSink,
+    ) -> Result<Vec<Option<Gradient>>> {
         if let (Some(site), Some(Some(grad))) = (self.site, grad_out.first())
             && let Some(bias) = self.kernel.bias(saved)?
         {
-            terms.dense(site, &grad.tensor, &bias)?;
+            give(terms, site, &grad.tensor, &bias, self.reduces)?;
         }
-        self.kernel.adjoint(saved, grad_out)
+        self.kernel.adjoint(saved, grad_out)?.into_iter().zip(sums).map(|(grad, sum)| add(sum, grad)).collect()
     }
+}
+
+/// Gives the term grad * bias of a site, reduced where that may be and the sink wants no more.
+pub fn give(terms: &mut dyn TermSink, site: SiteId, grad: &Tensor, bias: &Tensor, reduces: bool) -> Result<()> {
+    if reduces
+        && terms.takes_reduced()
+        && let Some(reduced) = reduce::term(grad, bias)?
+    {
+        return terms.reduced(site, reduced);
+    }
+    terms.dense(site, grad, bias)
+}
+
+/// The sum of two gradients; in place where the memory is nobody else's.
+pub fn add(sum: Option<Gradient>, grad: Option<Gradient>) -> Result<Option<Gradient>> {
+    Ok(match (sum, grad) {
+        (None, one) | (one, None) => one,
+        (Some(mut sum), Some(grad)) if !sum.shared => {
+            let _ = sum.tensor.f_add_(&grad.tensor)?;
+            Some(sum)
+        }
+        (Some(sum), Some(mut grad)) if !grad.shared => {
+            let _ = grad.tensor.f_add_(&sum.tensor)?;
+            Some(grad)
+        }
+        (Some(sum), Some(grad)) => Some(sum.tensor.f_add(&grad.tensor)?.into()),
+    })
 }

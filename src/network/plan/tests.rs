@@ -229,7 +229,23 @@ fn networks() -> Vec<(&'static str, Network, usize)> {
     let sum = b.push(Add, &[joined, r]);
     let sum = b.push(Add, &[sum, twice]);
     let sum = b.relu(sum);
-    all.push(("a sum with a join", b.classes(sum), 3));
+    all.push(("a sum with a join", b.classes(sum), 5));
+
+    // Two residual blocks, the first with a strided convolution beside it; the second clips, where oneDNN only rectifies.
+    let mut b = Builder::new([1, 3, 9, 9]);
+    let x = b.conv(0, 8, 3, 2, 1, true);
+    let x = b.relu(x);
+    let y = b.conv(x, 8, 3, 2, 1, true);
+    let y = b.relu(y);
+    let y = b.conv(y, 12, 1, 1, 1, true);
+    let beside = b.conv(x, 12, 1, 2, 1, false);
+    let x = b.push(Add, &[y, beside]);
+    let x = b.relu(x);
+    let y = b.conv(x, 12, 3, 1, 12, true);
+    let y = b.conv(y, 12, 3, 1, 1, true);
+    let sum = b.push(Add, &[x, y]);
+    let x = b.push(Clip { low: -8.0, high: 8.0 }, &[sum]);
+    all.push(("residual blocks", b.classes(x), 6));
     all
 }
 
