@@ -58,7 +58,7 @@ enum Item {
 enum Form {
     /// As it is.
     Plain,
-    /// Without its batch axis: the file fixes a batch of one and has moved that axis among others. The network keeps the batch in front
+    /// Without its batch axis: the file has moved that axis among others. The network keeps the batch in front
     /// of all the file's axes.
     Lifted,
     /// As integers: an input of bytes before it is cast.
@@ -191,8 +191,7 @@ impl Loader<'_> {
             return self.lifted(node);
         }
         match self.plain(node) {
-            // What a plain reading refuses may only have moved a batch axis of one image.
-            Err(message) if self.network.fixed_batch == Some(1) && lifted::understands(node) => self.lifted(node).map_err(|_| message),
+            Err(message) if self.may_lift(node) => self.lifted(node).map_err(|_| message),
             done => done,
         }
     }

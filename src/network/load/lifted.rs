@@ -1,4 +1,5 @@
-//! Files that fix a batch of one and move its axis among others, as a channel shuffle of (1, C, H, W) through (C / 2, 2, H * W) does.
+//! Files that move the batch axis among others, as a channel shuffle of (N, C, H, W) through (N * C / 2, 2, H * W) does, and fix a batch of
+//! one or write sizes that hold N. What such a file says of an image is what it says of a batch of one.
 //!
 //! The network keeps the batch in front of all the file's axes, (N, C / 2, 2, H * W), and the file's axis i is the network's i + 1. When the
 //! file's first axis is 1 again, it is the batch again.
@@ -6,7 +7,7 @@
 use super::{Form, Item, Loader};
 use crate::network::graph::{Attribute, Constant, Elements, Node};
 use crate::network::op::Shape;
-use crate::network::ops::{Read, Reshape};
+use crate::network::ops::{Read, Reshape, Slice};
 use crate::network::reading::{self, Operand, Reading};
 
 /// What a node's operator is told about axes.
@@ -77,18 +78,21 @@ fn axes_of(node: &Node) -> Option<Axes> {
     row.map(|(_, axes)| *axes)
 }
 
-/// Whether a node of that operator can be read with the batch in front of the file's axes.
-pub fn understands(node: &Node) -> bool {
-    axes_of(node).is_some()
-}
-
 impl Loader<'_> {
+    /// Whether what a plain reading of the node refuses may only have moved a batch axis of one image.
+    pub fn may_lift(&self, node: &Node) -> bool {
+        let holds_batch = |&input: &Option<usize>| matches!(self.item(input), Some(Item::Known(known)) if known.as_fixed().is_none());
+        match self.network.fixed_batch {
+            Some(batch) => batch == 1 && axes_of(node).is_some(),
+            None => node.op_type == "Reshape" && node.domain.is_empty() && node.inputs.iter().any(holds_batch),
+        }
+    }
+
     /// Reads a node with the batch in front of the file's axes.
     pub fn lifted(&mut self, node: &Node) -> Result<(), String> {
         let Some(axes) = axes_of(node) else {
-            return Err(
-                "the file has moved the batch axis among others, where this operator is not supported; export with a free batch".to_owned()
-            );
+            return Err("the file has moved the batch axis among others, where this operator is not supported; export it in another form"
+                .to_owned());
         };
         let inputs = self.lift_inputs(node)?;
         let outputs = match axes {
@@ -96,6 +100,7 @@ impl Loader<'_> {
                 let shape = self.target(node, inputs[0])?;
                 self.reshaped(&node.name, inputs[0], [vec![1], shape].concat()).map(|value| vec![value])?
             }
+            Axes::One(_) if node.op_type == "Gather" => vec![self.picked(node, inputs[0])?],
             _ => self.moved(node, axes, inputs)?,
         };
         for (output, value) in node.outputs.iter().zip(outputs) {
@@ -190,6 +195,28 @@ impl Loader<'_> {
             return Err(format!("{file:?} cannot become {shape:?}"));
         }
         Ok(shape)
+    }
+
+    /// A Gather of one place on an axis, which vanishes.
+    fn picked(&mut self, node: &Node, input: usize) -> Result<usize, String> {
+        let file = self.network.values[input].shape[1..].to_vec();
+        let (axis, index) = {
+            let (operands, _) = self.operands(node)?;
+            let reading = Reading { node, operands, opset: self.graph.opset, fixed_batch: self.network.fixed_batch };
+            let axis = reading::axis(reading.int("axis", 0)?, file.len())?;
+            let scalar = match reading.operand(1) {
+                Operand::Constant(constant) => constant.shape.is_empty(),
+                Operand::Known(known) => known.shape.is_empty(),
+                _ => false,
+            };
+            match reading.optional_integers(1)?.as_deref() {
+                Some(&[index]) if scalar => (axis, reading::axis(index, file[axis])?),
+                _ => return Err("picks several places where the file has moved the batch axis; one is supported".to_owned()),
+            }
+        };
+        let cut = self.step(&node.name, Slice { axis: axis + 1, ranges: vec![(index, index + 1)] }.into(), vec![input])?[0];
+        let rest = file.iter().enumerate().filter(|(other, _)| *other != axis).map(|(_, &size)| size);
+        self.reshaped(&node.name, cut, std::iter::once(1).chain(rest).collect())
     }
 
     /// Reads the node with its axes moved by one; gives the values that it makes.
