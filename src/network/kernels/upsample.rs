@@ -45,7 +45,7 @@ mod tests {
         for (h, w, rows, columns) in [(7, 7, 224, 224), (3, 5, 8, 9), (1, 4, 6, 4), (4, 1, 4, 7), (5, 5, 5, 5), (2, 3, 1, 1), (9, 7, 4, 5)]
         {
             let maps = Tensor::rand([2, 1, h, w], (Kind::Float, Device::Cpu));
-            let wanted = 1.0 + maps.upsample_bilinear2d([rows, columns], true, None, None);
+            let wanted = maps.upsample_bilinear2d([rows, columns], true, None, None) + 1.0;
             let values: Vec<f32> = Vec::try_from(maps.flatten(0, -1)).expect("values");
             let mut found = vec![1.0f32; (2 * rows * columns) as usize];
             upsample_add(&values, (h as usize, w as usize), &mut found, (rows as usize, columns as usize));
