@@ -55,6 +55,7 @@ pub fn engine_settings(compute: &ComputeOptions, target: &TargetOptions, automat
             Precision::Auto => automatic,
             Precision::F32 => engine::Precision::F32,
             Precision::Bf16 => engine::Precision::Bf16,
+            Precision::F16 => engine::Precision::F16,
             Precision::F64 => engine::Precision::F64,
         },
         workers: None,
