@@ -27,18 +27,50 @@ impl ReduceMean {
         Ok(ReduceMean { axes: (2..rank).collect(), keep: true })
     }
 
-    /// Reads an ONNX ReduceMean: axes are an attribute before opset 18, an input from then on.
+    /// Reads an ONNX ReduceMean.
     pub fn read(reading: &Reading) -> Result<Self, String> {
-        let rank = reading.activation(0)?.len();
-        let given = reading.axes(1, "axes")?.unwrap_or_default();
-        let mut axes: Vec<usize> = given.iter().map(|&a| reading::axis(a, rank)).collect::<Result<_, _>>()?;
-        axes.sort_unstable();
-        axes.dedup();
-        if axes.is_empty() || axes[0] == 0 {
-            return Err("averages over the batch (axis 0)".to_owned());
-        }
-        Ok(ReduceMean { axes, keep: reading.int("keepdims", 1)? != 0 })
+        let (axes, keep) = read_axes(reading)?;
+        Ok(ReduceMean { axes, keep })
     }
+}
+
+/// The axes of a reduction, sorted, and whether they stay: an attribute in older opsets, an input from 18 on (ReduceSum: 13).
+pub fn read_axes(reading: &Reading) -> Result<(Vec<usize>, bool), String> {
+    let rank = reading.activation(0)?.len();
+    let given = reading.axes(1, "axes")?.unwrap_or_default();
+    let mut axes: Vec<usize> = given.iter().map(|&a| reading::axis(a, rank)).collect::<Result<_, _>>()?;
+    axes.sort_unstable();
+    axes.dedup();
+    if axes.is_empty() && reading.int("noop_with_empty_axes", 0)? != 0 {
+        return Err("reduces no axis (noop_with_empty_axes)".to_owned());
+    }
+    if axes.is_empty() || axes[0] == 0 {
+        return Err("reduces the batch (axis 0)".to_owned());
+    }
+    Ok((axes, reading.int("keepdims", 1)? != 0))
+}
+
+/// The shape that is left.
+pub fn reduced(input: &[usize], axes: &[usize], keep: bool) -> Shape {
+    let left = input.iter().enumerate().filter_map(|(axis, &size)| match (axes.contains(&axis), keep) {
+        (false, _) => Some(size),
+        (true, true) => Some(1),
+        (true, false) => None,
+    });
+    left.collect()
+}
+
+/// A reduced tensor stretched over the axes that were reduced; `input` is their shape for a batch of one.
+pub fn stretched(tensor: &Tensor, axes: &[usize], keep: bool, input: &[usize]) -> Result<Tensor> {
+    let mut tensor = tensor.shallow_clone();
+    if !keep {
+        for &axis in axes {
+            tensor = tensor.f_unsqueeze(axis as i64)?;
+        }
+    }
+    let mut size: Vec<i64> = input.iter().map(|&size| size as i64).collect();
+    size[0] = tensor.size()[0];
+    Ok(tensor.f_expand(size, false)?)
 }
 
 impl Operator for ReduceMean {
@@ -47,13 +79,7 @@ impl Operator for ReduceMean {
     }
 
     fn shapes(&self, inputs: &[&[usize]]) -> Result<Vec<Shape>, String> {
-        let sizes = op::only(inputs)?.iter().enumerate();
-        let left = sizes.filter_map(|(axis, &size)| match (self.axes.contains(&axis), self.keep) {
-            (false, _) => Some(size),
-            (true, true) => Some(1),
-            (true, false) => None,
-        });
-        Ok(vec![left.collect()])
+        Ok(vec![reduced(op::only(inputs)?, &self.axes, self.keep)])
     }
 
     fn spatial(&self) -> Spatial {
@@ -87,15 +113,9 @@ impl Kernel for ReduceMeanKernel {
     fn adjoint(&self, _saved: &Saved, grad_out: Vec<Option<Gradient>>) -> Result<Vec<Option<Gradient>>> {
         let [Some(grad)] = &grad_out[..] else { return Ok(vec![None]) };
         let count: usize = self.op.axes.iter().map(|&axis| self.input[axis]).product();
-        let mut grad = grad.tensor.f_div_scalar(count as f64)?;
-        if !self.op.keep {
-            for &axis in &self.op.axes {
-                grad = grad.f_unsqueeze(axis as i64)?;
-            }
-        }
-        let mut size: Vec<i64> = self.input.iter().map(|&size| size as i64).collect();
-        size[0] = grad.size()[0];
-        Ok(vec![Some(Gradient { tensor: grad.f_expand(size, false)?, shared: true })])
+        let share = grad.tensor.f_div_scalar(count as f64)?;
+        let tensor = stretched(&share, &self.op.axes, self.op.keep, &self.input)?;
+        Ok(vec![Some(Gradient { tensor, shared: true })])
     }
 
     fn bias(&self, _saved: &Saved) -> Result<Option<Tensor>> {

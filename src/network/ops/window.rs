@@ -39,9 +39,22 @@ fn pair(reading: &Reading, name: &str) -> Result<[usize; 2], String> {
 impl Window {
     /// Reads the attributes; `kernel` is the weights' where they tell it, `input` the shape of the activation.
     pub fn read(reading: &Reading, kernel: Option<[usize; 2]>, input: &[usize]) -> Result<Self, String> {
-        let [_, _, rows, columns] = *input else {
+        let mut window = Self::without_pads(reading, kernel, input)?;
+        let auto = reading.text("auto_pad", "NOTSET")?;
+        match auto.as_str() {
+            "NOTSET" => window.read_pads(reading)?,
+            "VALID" => {}
+            "SAME_UPPER" | "SAME_LOWER" => window.pad_to_same(&[input[2], input[3]], auto == "SAME_LOWER"),
+            other => return Err(format!("attribute auto_pad is {other:?}; NOTSET, VALID, SAME_UPPER or SAME_LOWER is expected")),
+        }
+        Ok(window)
+    }
+
+    /// As [`Window::read`], with no pads.
+    pub fn without_pads(reading: &Reading, kernel: Option<[usize; 2]>, input: &[usize]) -> Result<Self, String> {
+        if input.len() != 4 {
             return Err(format!("the input has {} axes; only (N, C, H, W) is supported", input.len()));
-        };
+        }
         let stated = reading.ints("kernel_shape")?.is_some();
         let ceil = kernel.is_none() && reading.int("ceil_mode", 0)? != 0;
         let kernel = match (kernel, stated) {
@@ -56,18 +69,11 @@ impl Window {
             }
         };
         let (strides, dilations) = (pair(reading, "strides")?, pair(reading, "dilations")?);
-        let mut window = Window { kernel, strides, dilations, pads_begin: [0; 2], pads_end: [0; 2], ceil };
-        let auto = reading.text("auto_pad", "NOTSET")?;
-        match auto.as_str() {
-            "NOTSET" => window.read_pads(reading)?,
-            "VALID" => {}
-            "SAME_UPPER" | "SAME_LOWER" => window.pad_to_same(&[rows, columns], auto == "SAME_LOWER"),
-            other => return Err(format!("attribute auto_pad is {other:?}; NOTSET, VALID, SAME_UPPER or SAME_LOWER is expected")),
-        }
-        Ok(window)
+        Ok(Window { kernel, strides, dilations, pads_begin: [0; 2], pads_end: [0; 2], ceil })
     }
 
-    fn read_pads(&mut self, reading: &Reading) -> Result<(), String> {
+    /// Reads the attribute pads.
+    pub fn read_pads(&mut self, reading: &Reading) -> Result<(), String> {
         let Some(pads) = reading.ints("pads")? else { return Ok(()) };
         match pads.as_slice() {
             &[top, left, bottom, right] if pads.iter().all(|p| (0..=4096).contains(p)) => {

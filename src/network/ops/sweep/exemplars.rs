@@ -1,6 +1,8 @@
 //! At least one node of a file for every name in [`ONNX`](super::super::ONNX) and every operator, with what it should make.
 
+mod norms;
 mod pointwise;
+mod structure;
 
 use super::reference::{self, Plain, Sliding};
 use crate::network::graph::{Attribute, Constant};
@@ -99,7 +101,10 @@ fn weights(shape: &[usize]) -> Plain {
 }
 
 pub fn all() -> Vec<Exemplar> {
-    [sums(), affine(), convolutions(), pools(), rectifiers(), shapes(), pointwise::all()].into_iter().flatten().collect()
+    [sums(), affine(), convolutions(), pools(), rectifiers(), shapes(), pointwise::all(), structure::all(), norms::all()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn sums() -> Vec<Exemplar> {

@@ -224,3 +224,52 @@ pub fn mean(x: &Plain, axes: &[usize]) -> Plain {
         each.sum::<f64>() / averaged.len() as f64
     })
 }
+
+/// A transposed convolution: every input adds its weights to the outputs that it reaches.
+pub fn conv_transpose(x: &Plain, weight: &Plain, bias: Option<&Plain>, groups: usize, window: Sliding, extra: [usize; 2]) -> Plain {
+    let [n, channels, h, w] = x.shape[..] else { panic!("four axes") };
+    let each = weight.shape[1];
+    let reach = |i: usize| (window.kernel[i] - 1) * window.dilations[i] + 1;
+    let size = |i: usize, from: usize| window.strides[i] * (from - 1) + extra[i] + reach(i) - window.pads[i] - window.pads[i + 2];
+    let shape = [n, each * groups, size(0, h), size(1, w)];
+    let mut y = Plain::of(&shape, |at| bias.map_or(0.0, |bias| bias.data[at[1]]));
+    for from in positions(&[n, channels, h, w]) {
+        let group = from[1] / (channels / groups);
+        for tap in positions(&[each, window.kernel[0], window.kernel[1]]) {
+            let place = |i: usize| (from[2 + i] * window.strides[i] + tap[1 + i] * window.dilations[i]).checked_sub(window.pads[i]);
+            if let (Some(p), Some(q)) = (place(0), place(1))
+                && p < shape[2]
+                && q < shape[3]
+            {
+                let index = ((from[0] * shape[1] + group * each + tap[0]) * shape[2] + p) * shape[3] + q;
+                y.data[index] += x.at(&from) * weight.at(&[from[1], tap[0], tap[1], tap[2]]);
+            }
+        }
+    }
+    y
+}
+
+/// The elements along some axes, in row-major order, folded to one.
+pub fn reduce(x: &Plain, axes: &[usize], keep: bool, fold: impl Fn(&[f64]) -> f64) -> Plain {
+    let kept: Vec<usize> = x.shape.iter().enumerate().map(|(i, &size)| if axes.contains(&i) { 1 } else { size }).collect();
+    let folded: Vec<usize> = x.shape.iter().enumerate().map(|(i, &size)| if axes.contains(&i) { size } else { 1 }).collect();
+    let y = Plain::of(&kept, |at| {
+        let values: Vec<f64> =
+            positions(&folded).iter().map(|off| x.at(&at.iter().zip(off).map(|(a, b)| a + b).collect::<Vec<_>>())).collect();
+        fold(&values)
+    });
+    let left = kept.iter().enumerate().filter(|(i, _)| keep || !axes.contains(i)).map(|(_, &size)| size);
+    Plain { shape: left.collect(), data: y.data }
+}
+
+/// Products of the matrices in the last two axes, the axes before them broadcast.
+pub fn matrices(a: &Plain, b: &Plain) -> Plain {
+    let m = a.shape.len() - 2;
+    let mut shape: Vec<usize> = a.shape[..m].iter().zip(&b.shape[..m]).map(|(&x, &y)| x.max(y)).collect();
+    shape.extend([a.shape[m], b.shape[m + 1]]);
+    Plain::of(&shape, |at| {
+        (0..a.shape[m + 1])
+            .map(|k| a.stretched(&[&at[..m], &[at[m], k]].concat()) * b.stretched(&[&at[..m], &[k, at[m + 1]]].concat()))
+            .sum()
+    })
+}
