@@ -62,8 +62,8 @@ fn far_ends_keep_their_precision() {
             [x * logistic(x), logistic(x) + bend, -x * bend]
         }),
         (Mish.into(), |x| {
-            let t = (x.max(0.0) + (-x.abs()).exp().ln_1p()).tanh();
-            let bend = x * (1.0 - t) * (1.0 + t) * logistic(x);
+            let k = x.max(0.0) + (-x.abs()).exp().ln_1p();
+            let (t, bend) = (k.tanh(), 4.0 * x * logistic(2.0 * k) * logistic(-2.0 * k) * logistic(x));
             [x * t, t + bend, -x * bend]
         }),
         (Gelu { tanh: false }.into(), |x| {
