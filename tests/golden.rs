@@ -157,16 +157,26 @@ fn rank_correlation(a: &Tensor, b: &Tensor) -> f64 {
     ((&a * &b).sum(Kind::Double) / (a.square().sum(Kind::Double) * b.square().sum(Kind::Double)).sqrt()).double_value(&[])
 }
 
-#[test]
-fn default_network_in_bf16_ranks_pixels_alike() {
+/// With golden's targets passed in: 16 bits can flip a close arg-max.
+fn default_network_ranks_pixels_alike(kind: Kind, bound: f64) {
     let Some(shared) = shared() else { return };
     let golden = Golden::read(&shared.join("golden/efficientnet_lite0.safetensors"));
-    let found = explain(&default_network(), Kind::BFloat16, &golden.input, Target::Each(golden.target.clone()));
+    let found = explain(&default_network(), kind, &golden.input, Target::Each(golden.target.clone()));
     for image in 0..golden.target.len() as i64 {
         let correlation = rank_correlation(&found.map.get(image), &golden.map.get(image));
-        eprintln!("image {image}: rank correlation {correlation:.5}");
-        assert!(correlation >= 0.99, "image {image}: rank correlation {correlation}");
+        eprintln!("image {image} in {kind:?}: rank correlation {correlation:.5}");
+        assert!(correlation >= bound, "image {image} in {kind:?}: rank correlation {correlation}");
     }
+}
+
+#[test]
+fn default_network_in_bf16_ranks_pixels_alike() {
+    default_network_ranks_pixels_alike(Kind::BFloat16, 0.99);
+}
+
+#[test]
+fn default_network_in_f16_ranks_pixels_alike() {
+    default_network_ranks_pixels_alike(Kind::Half, 0.998);
 }
 
 #[test]

@@ -27,7 +27,7 @@ fn options(graph: &Graph) -> LoadOptions {
         Some([_, _, rows, columns]) => Some((size(rows), size(columns))),
         _ => None,
     };
-    LoadOptions { input_size, output: graph.outputs.first().map(|&output| graph.values[output].clone()) }
+    LoadOptions { input_size, output: graph.outputs.first().map(|&output| graph.values[output].clone()), layout: None }
 }
 
 /// What `read_bytes` promises of a graph.
@@ -46,6 +46,9 @@ fn check(graph: &Graph) {
             assert!(!std::mem::replace(&mut made[output], true), "a node makes a value again");
         }
         assert!(!node.name.is_empty() || node.op_type.is_empty());
+    }
+    for (index, guards) in &graph.guards {
+        assert!(*index < graph.nodes.len() && guards.iter().all(|guard| made[guard.condition]), "a guard of nothing");
     }
     assert!(!graph.outputs.is_empty() && graph.outputs.iter().all(|&output| made[output]), "an output is not made");
 }

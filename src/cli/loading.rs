@@ -42,7 +42,7 @@ pub fn load_network(options: &NetworkOptions, size: Option<InputSize>) -> Result
     let from_manifest = manifest.as_ref().and_then(|m| m.input.size).map(|[width, height]| (height, width));
     let asked = options.input_size.or(size).map(|size| (size.height_px, size.width_px));
     let output = options.output.clone().or_else(|| manifest.as_ref().and_then(|m| m.output.name.clone()));
-    let load_options = LoadOptions { input_size: asked.or(from_manifest), output };
+    let load_options = LoadOptions { input_size: asked.or(from_manifest), output, layout: manifest.as_ref().and_then(|m| m.input.layout) };
     let network = load(&graph, &load_options).map_err(|error| error.at(file.display()))?;
     let labels = manifest.as_ref().map(Manifest::labels).transpose()?.flatten().unwrap_or_default();
     Ok(Loaded { model: options.model.clone(), file, manifest, labels, network })
@@ -55,6 +55,7 @@ pub fn engine_settings(compute: &ComputeOptions, target: &TargetOptions, automat
             Precision::Auto => automatic,
             Precision::F32 => engine::Precision::F32,
             Precision::Bf16 => engine::Precision::Bf16,
+            Precision::F16 => engine::Precision::F16,
             Precision::F64 => engine::Precision::F64,
         },
         workers: None,

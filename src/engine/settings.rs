@@ -15,6 +15,8 @@ pub enum Precision {
     F32,
     /// 16 bits with the exponent of f32.
     Bf16,
+    /// 16 bits with an exponent of five, as IEEE 754 has them: more digits than bf16, no number above 65504.
+    F16,
     /// 64 bits.
     F64,
 }
@@ -40,15 +42,17 @@ impl Precision {
         match self {
             Precision::F32 => Kind::Float,
             Precision::Bf16 => Kind::BFloat16,
+            Precision::F16 => Kind::Half,
             Precision::F64 => Kind::Double,
         }
     }
 
-    /// "f32", "bf16" or "f64".
+    /// "f32", "bf16", "f16" or "f64".
     pub fn name(self) -> &'static str {
         match self {
             Precision::F32 => "f32",
             Precision::Bf16 => "bf16",
+            Precision::F16 => "f16",
             Precision::F64 => "f64",
         }
     }

@@ -10,7 +10,7 @@ const HEADER_BYTES: usize = 64;
 /// Blocks from this size on are laid out for the system's large pages.
 const LARGE_PAGE_BYTES: usize = 2 << 20;
 /// Blocks kept beside those in use, as a share of the most that was ever in use.
-const SPARE: f64 = 0.5;
+const SPARE: f64 = 2.0;
 
 /// What the blocks add up to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -144,8 +144,18 @@ pub struct GraphInput {
     pub shape: Option<Vec<InputDim>>,
 }
 
+/// A condition under which a node runs: that of an `If` in whose branch it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Guard {
+    /// The value.
+    pub condition: ValueId,
+    /// What it has to be.
+    pub wanted: bool,
+}
+
 /// A whole network. Nodes are in an order in which each reads only inputs, constants and outputs of earlier nodes; every value
-/// has exactly one maker. The reader guarantees both.
+/// has exactly one maker. The reader guarantees both. The nodes of an `If`'s branches stand among the others, under guards, and the `If`
+/// reads its condition, the outputs of the one branch, and those of the other.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Graph {
     /// The file's name for the graph.
@@ -162,4 +172,6 @@ pub struct Graph {
     pub constants: BTreeMap<ValueId, Constant>,
     /// The operators, sorted.
     pub nodes: Vec<Node>,
+    /// By index of the node: conditions that all have to hold, made by earlier nodes. Most nodes have none.
+    pub guards: BTreeMap<usize, Vec<Guard>>,
 }

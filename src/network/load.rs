@@ -1,13 +1,23 @@
-//! From a file's graph to a network of operators: shape arithmetic is folded, every other node is read by its operator.
+//! From a file's graph to a network of operators: what is constant is folded, conditions are decided, every other node is read by its
+//! operator.
 
+mod folding;
+mod input;
+mod lifted;
+mod quantised;
+
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use self::input::ImageInput;
 use super::canonical;
-use super::graph::{Constant, ElementType, Graph, GraphInput, InputDim, Node, ValueId};
+use super::constant_folding::{Budget, Quantisation};
+use super::graph::{Constant, Graph, InputDim, Node, ValueId};
+use super::manifest::Layout;
 use super::op::Shape;
-use super::ops::{ONNX, Read};
+use super::ops::{ONNX, Op, Read, Transpose};
 use super::reading::{Operand, Reading};
-use super::shape_arithmetic::{self, Dim, Known};
+use super::shape_arithmetic::Known;
 use super::structure::{Network, Step, Value};
 use crate::error::{Error, Result};
 
@@ -27,37 +37,58 @@ pub struct LoadOptions {
     pub input_size: Option<(usize, usize)>,
     /// Which output is explained, where there are several.
     pub output: Option<String>,
+    /// How the file lays out its input; `None`: as its sizes tell.
+    pub layout: Option<Layout>,
 }
 
 /// What a value of the file is.
-#[derive(Clone)]
-enum Item<'a> {
+#[derive(Debug, Clone)]
+enum Item {
     /// With its integers, where it can take part in shape arithmetic.
-    Constant(&'a Constant, Option<Rc<Known>>),
+    Constant(Rc<Constant>, Option<Rc<Known>>),
     Known(Rc<Known>),
-    /// Index into the network's values.
-    Activation(usize),
+    /// A value of the network, and how the file sees it.
+    Activation(usize, Form),
+    /// Integers that stand for this value of the network.
+    Quantised(usize, Quantisation),
+}
+
+/// How the file sees a value of the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// As it is.
+    Plain,
+    /// Without its batch axis: the file has moved that axis among others. The network keeps the batch in front
+    /// of all the file's axes.
+    Lifted,
+    /// As integers: an input of bytes before it is cast.
+    Bytes,
 }
 
 struct Loader<'a> {
     graph: &'a Graph,
     /// By the file's values; `None` for those that are not made, or made by an output that is not supported.
-    items: Vec<Option<Item<'a>>>,
-    /// By the file's values: whether a node or an output of the graph reads it.
-    read: Vec<bool>,
+    items: Vec<Option<Item>>,
+    /// By the file's values: how many nodes and outputs still read it.
+    reads: Vec<usize>,
     network: Network,
+    budget: Budget,
     total_elements: usize,
     total_known: usize,
+    /// Values with the batch in front of all the file's axes, by the plain value.
+    lifted: BTreeMap<usize, usize>,
+    /// Pairs of QuantizeLinear and DequantizeLinear.
+    quantised: usize,
 }
 
 /// Reads a graph into a network in the canonical cut.
 ///
 /// # Errors
 /// Kind::Data with the node's name, operator and domain where an operator has no rules, its inputs do not fit, or the graph is not of a
-/// form that can be explained (several inputs, no floating-point input, a free size that `options` leaves open).
+/// form that can be explained (several inputs, no input of numbers, a free size that `options` leaves open).
 pub fn load(graph: &Graph, options: &LoadOptions) -> Result<Network> {
-    let (input, shape) = image_input(graph, options)?;
-    let output = chosen_output(graph, options)?;
+    let ImageInput { input, shape, layout, bytes } = input::image_input(graph, options)?;
+    let output = input::chosen_output(graph, options)?;
     let (output, softmax) = canonical::softmax::take_off(graph, output);
     let fixed_batch = match input.shape.as_deref() {
         Some([InputDim::Fixed(batch), ..]) => Some(*batch),
@@ -65,21 +96,32 @@ pub fn load(graph: &Graph, options: &LoadOptions) -> Result<Network> {
     };
     let name = graph.values[input.value].clone();
     let network = Network::new(graph.name.clone(), Value { name, shape }, fixed_batch);
-    let items = vec![None; graph.values.len()];
-    let mut loader = Loader { graph, items, read: read_values(graph), network, total_elements: 0, total_known: 0 };
-    loader.items[input.value] = Some(Item::Activation(0));
-    for (&value, constant) in &graph.constants {
-        loader.items[value] = Some(Item::Constant(constant, Known::of(constant).map(Rc::new)));
-    }
     let needed = needed_nodes(graph, output);
-    for (node, _) in graph.nodes.iter().zip(&needed).filter(|(_, needed)| **needed) {
-        loader.node(node).map_err(|message| located(node, &message))?;
+    let mut loader = Loader {
+        graph,
+        items: vec![None; graph.values.len()],
+        reads: reads(graph, output, &needed),
+        network,
+        budget: Budget::new(graph.constants.values().map(|constant| constant.elements.len()).sum()),
+        total_elements: 0,
+        total_known: 0,
+        lifted: BTreeMap::new(),
+        quantised: 0,
+    };
+    loader.input(input.value, layout, bytes).map_err(|message| Error::data(format!("the input: {message}")))?;
+    for (&value, constant) in &graph.constants {
+        loader.items[value] = Some(Item::Constant(Rc::new(constant.clone()), Known::of(constant).map(Rc::new)));
     }
-    let Some(Item::Activation(result)) = loader.items[output] else {
+    for (index, node) in graph.nodes.iter().enumerate().filter(|(index, _)| needed[*index]) {
+        if loader.runs(index).map_err(|message| located(node, &message))? {
+            loader.node(node).map_err(|message| located(node, &message))?;
+        }
+        loader.forget(node);
+    }
+    let Some(Item::Activation(result, Form::Plain | Form::Lifted)) = loader.items[output] else {
         return Err(Error::data(format!("output {:?} does not depend on the network's input", graph.values[output])));
     };
-    let mut network = loader.network;
-    network.output = result;
+    let mut network = loader.finish(result);
     if let Some(note) = softmax {
         network.notes.push(note);
     }
@@ -92,59 +134,6 @@ fn located(node: &Node, message: &str) -> Error {
     Error::data(format!("node {:?} ({}, domain {domain}): {message}", node.name, node.op_type))
 }
 
-fn image_input<'a>(graph: &'a Graph, options: &LoadOptions) -> Result<(&'a GraphInput, Shape)> {
-    let floats: Vec<&GraphInput> = graph
-        .inputs
-        .iter()
-        .filter(|input| matches!(input.element, ElementType::F32 | ElementType::F64 | ElementType::F16 | ElementType::Bf16))
-        .collect();
-    let input = match floats[..] {
-        [input] if graph.inputs.len() == 1 => input,
-        [] => return Err(Error::data("the network has no floating-point input; a network that takes an image tensor is expected")),
-        _ => {
-            let names: Vec<&str> = graph.inputs.iter().map(|input| graph.values[input.value].as_str()).collect();
-            return Err(Error::data(format!("the network has {} inputs ({}); one is expected", names.len(), names.join(", "))));
-        }
-    };
-    let name = &graph.values[input.value];
-    let Some([batch, channels, rows, columns]) = input.shape.as_deref() else {
-        return Err(Error::data(format!("input {name:?} is not of four axes (N, C, H, W)")));
-    };
-    if let InputDim::Fixed(0) = batch {
-        return Err(Error::data(format!("input {name:?} has a batch of zero")));
-    }
-    let size = |dim: &InputDim, free: Option<usize>, what: &str| match (dim, free) {
-        (InputDim::Fixed(size), Some(asked)) if *size != asked => {
-            Err(Error::data(format!("input {name:?} has {size} {what}, {asked} are asked for")))
-        }
-        (InputDim::Fixed(0), _) | (InputDim::Free(_), Some(0)) => Err(Error::data(format!("input {name:?} has zero {what}"))),
-        (InputDim::Fixed(size), _) => Ok(*size),
-        (InputDim::Free(_), Some(size)) => Ok(size),
-        (InputDim::Free(_), None) => {
-            Err(Error::data(format!("input {name:?} leaves its {what} free; give --input-size or the manifest's input.size")))
-        }
-    };
-    let asked = options.input_size;
-    let shape =
-        vec![1, size(channels, None, "channels")?, size(rows, asked.map(|s| s.0), "rows")?, size(columns, asked.map(|s| s.1), "columns")?];
-    elements(&shape).map_err(|message| Error::data(format!("input {name:?} {message}")))?;
-    Ok((input, shape))
-}
-
-fn chosen_output(graph: &Graph, options: &LoadOptions) -> Result<ValueId> {
-    let names = || graph.outputs.iter().map(|&id| graph.values[id].as_str()).collect::<Vec<_>>().join(", ");
-    match (&options.output, &graph.outputs[..]) {
-        (None, [output]) => Ok(*output),
-        (None, []) => Err(Error::data("the network has no output")),
-        (None, _) => Err(Error::data(format!("the network has several outputs ({}); choose one with --output", names()))),
-        (Some(name), outputs) => outputs
-            .iter()
-            .copied()
-            .find(|&id| graph.values[id] == *name)
-            .ok_or_else(|| Error::data(format!("the network has no output {name:?}; it has {}", names()))),
-    }
-}
-
 /// The number of elements of a value.
 fn elements(shape: &[usize]) -> Result<usize, String> {
     let product = shape.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
@@ -153,14 +142,7 @@ fn elements(shape: &[usize]) -> Result<usize, String> {
         .ok_or_else(|| format!("is a value of shape {shape:?}, over the limit of {MAX_VALUE_ELEMENTS} elements"))
 }
 
-/// Which values a node or an output of the graph reads.
-fn read_values(graph: &Graph) -> Vec<bool> {
-    let mut read = vec![false; graph.values.len()];
-    graph.nodes.iter().flat_map(|node| node.inputs.iter().flatten()).chain(&graph.outputs).for_each(|&value| read[value] = true);
-    read
-}
-
-/// Which nodes the output needs.
+/// Which nodes the output needs; of an `If`, both branches, since its condition is not yet known.
 fn needed_nodes(graph: &Graph, output: ValueId) -> Vec<bool> {
     let mut wanted = vec![false; graph.values.len()];
     wanted[output] = true;
@@ -169,93 +151,146 @@ fn needed_nodes(graph: &Graph, output: ValueId) -> Vec<bool> {
         needed[index] = node.outputs.iter().flatten().any(|&value| wanted[value]);
         if needed[index] {
             node.inputs.iter().flatten().for_each(|&value| wanted[value] = true);
+            graph.guards.get(&index).into_iter().flatten().for_each(|guard| wanted[guard.condition] = true);
         }
     }
     needed
 }
 
-impl<'a> Loader<'a> {
-    fn node(&mut self, node: &'a Node) -> Result<(), String> {
-        if self.fold(node)? {
+/// How many needed nodes and outputs read each value.
+fn reads(graph: &Graph, output: ValueId, needed: &[bool]) -> Vec<usize> {
+    let mut reads = vec![0; graph.values.len()];
+    let nodes = graph.nodes.iter().zip(needed).filter(|(_, needed)| **needed);
+    nodes.flat_map(|(node, _)| node.inputs.iter().flatten()).chain([&output]).for_each(|&value| reads[value] += 1);
+    reads
+}
+
+impl Loader<'_> {
+    /// Enters the network's input.
+    fn input(&mut self, value: ValueId, layout: Layout, bytes: bool) -> Result<(), String> {
+        let form = if bytes { Form::Bytes } else { Form::Plain };
+        if bytes {
+            let name = &self.network.values[0].name;
+            self.network.notes.push(format!("input {name:?} takes bytes in the file; here it takes the same numbers as floating point"));
+        }
+        self.items[value] = Some(Item::Activation(0, form));
+        if layout == Layout::Nhwc {
+            let name = self.network.values[0].name.clone();
+            self.network.notes.push(format!("input {name:?} is laid out (N, H, W, C) in the file; here it is (N, C, H, W)"));
+            let values = self.step(&name, Transpose { perm: vec![0, 2, 3, 1] }.into(), vec![0])?;
+            self.items[value] = Some(Item::Activation(values[0], form));
+        }
+        Ok(())
+    }
+
+    fn node(&mut self, node: &Node) -> Result<(), String> {
+        if self.decide(node)? || self.fold(node)? || self.quantised(node)? || self.bytes(node)? {
             return Ok(());
         }
+        if self.forms(node).any(|form| form == Form::Lifted) {
+            return self.lifted(node);
+        }
+        match self.plain(node) {
+            Err(message) if self.may_lift(node) => self.lifted(node).map_err(|_| message),
+            done => done,
+        }
+    }
+
+    /// Reads a node whose operands have the batch axis in front.
+    fn plain(&mut self, node: &Node) -> Result<(), String> {
+        let (operands, inputs) = self.operands(node)?;
+        let outputs = self.read(node, operands, &inputs)?;
+        let outputs = match outputs {
+            Read::Same => {
+                self.refuse_more_outputs(node, 1)?;
+                vec![inputs[0]]
+            }
+            Read::Op(op) => self.undone(&op, &inputs).map_or_else(|| self.named_step(node, op, inputs), |before| Ok(vec![before]))?,
+        };
+        self.enter(node, &outputs, Form::Plain);
+        Ok(())
+    }
+
+    /// What a node's operator makes of it.
+    fn read(&self, node: &Node, operands: Vec<Operand<'_>>, inputs: &[usize]) -> Result<Read, String> {
         let reader = ONNX.iter().find(|(name, _)| node.domain.is_empty() && *name == node.op_type).map(|(_, reader)| reader);
         let Some(reader) = reader else {
             return Err("has no FullGrad rules here; `gradcast inspect --ops` lists the operators that do".to_owned());
         };
-        let (operands, inputs) = self.operands(node)?;
         if inputs.is_empty() {
-            return Err("works on constants only, which is not folded for this operator; export with constant folding".to_owned());
-        }
-        let reading = Reading { node, operands, opset: self.graph.opset, fixed_batch: self.network.fixed_batch };
-        match reader(&reading)? {
-            Read::Same => {
-                let Some(Some(output)) = node.outputs.first() else { return Ok(()) };
-                self.refuse_more_outputs(node, 1)?;
-                self.items[*output] = Some(Item::Activation(inputs[0]));
-                Ok(())
+            let batch = operands.iter().any(|operand| matches!(operand, Operand::Known(known) if known.as_fixed().is_none()));
+            return Err(match batch {
+                true => "computes with the batch size in a way that is not understood; export with a fixed batch of 1",
+                false => "works on constants only, which is not folded for this operator; export with constant folding",
             }
-            Read::Op(op) => {
-                let shapes = {
-                    let input_shapes: Vec<&[usize]> = inputs.iter().map(|&v| self.network.values[v].shape.as_slice()).collect();
-                    op.rules().shapes(&input_shapes)?
-                };
-                self.refuse_more_outputs(node, shapes.len())?;
-                let mut outputs = Vec::with_capacity(shapes.len());
-                for (index, shape) in shapes.into_iter().enumerate() {
-                    outputs.push(self.value(node, index, shape)?);
-                }
-                self.network.steps.push(Step { name: node.name.clone(), op, inputs, outputs });
-                Ok(())
+            .to_owned());
+        }
+        reader(&Reading { node, operands, opset: self.graph.opset, fixed_batch: self.network.fixed_batch })
+    }
+
+    /// A step for the node.
+    fn named_step(&mut self, node: &Node, op: Op, inputs: Vec<usize>) -> Result<Vec<usize>, String> {
+        let first = self.network.values.len();
+        let outputs = self.step(&node.name, op, inputs)?;
+        self.refuse_more_outputs(node, outputs.len())?;
+        for (file_value, value) in node.outputs.iter().zip(first..self.network.values.len()) {
+            if let Some(id) = file_value {
+                self.network.values[value].name.clone_from(&self.graph.values[*id]);
+            }
+        }
+        Ok(outputs)
+    }
+
+    /// The value before a Transpose that this operator undoes.
+    fn undone(&self, op: &Op, inputs: &[usize]) -> Option<usize> {
+        let (Op::Transpose(Transpose { perm: second }), Some(first)) = (op, self.network.steps.first()) else { return None };
+        let Op::Transpose(Transpose { perm }) = &first.op else { return None };
+        let back = perm.len() == second.len() && second.iter().enumerate().all(|(i, &axis)| perm[axis] == i);
+        (back && first.outputs == inputs).then(|| first.inputs[0])
+    }
+
+    /// Says what the node's outputs are.
+    fn enter(&mut self, node: &Node, values: &[usize], form: Form) {
+        for (output, &value) in node.outputs.iter().zip(values) {
+            if let Some(output) = output {
+                self.items[*output] = Some(Item::Activation(value, form));
             }
         }
     }
 
-    fn item(&self, input: Option<ValueId>) -> Option<&Item<'a>> {
+    fn item(&self, input: Option<ValueId>) -> Option<&Item> {
         self.items[input?].as_ref()
     }
 
-    /// Shape arithmetic over known values, and constants handed on: true where the node was that.
-    fn fold(&mut self, node: &Node) -> Result<bool, String> {
-        if node.op_type == "Identity"
-            && node.domain.is_empty()
-            && let ([input], [Some(output)]) = (&node.inputs[..], &node.outputs[..])
-            && let Some(item @ Item::Constant(..)) = self.item(*input)
+    /// Forms of the activations that a node reads.
+    fn forms(&self, node: &Node) -> impl Iterator<Item = Form> {
+        let form = |&input: &Option<ValueId>| match self.item(input) {
+            Some(Item::Activation(_, form)) => Some(*form),
+            _ => None,
+        };
+        node.inputs.iter().filter_map(form).collect::<Vec<_>>().into_iter()
+    }
+
+    /// An input of bytes may be handed on and cast, no more. True where the node was that.
+    fn bytes(&mut self, node: &Node) -> Result<bool, String> {
+        let Some(&Item::Activation(value, Form::Bytes)) = node.inputs.first().and_then(|&input| self.item(input)) else {
+            return match self.forms(node).any(|form| form == Form::Bytes) {
+                true => Err("computes with the bytes of the input; cast them to floating point first".to_owned()),
+                false => Ok(false),
+            };
+        };
+        match node.op_type.as_str() {
+            "Cast" => self.items[node.inputs[0].expect("was an item")] = Some(Item::Activation(value, Form::Plain)),
+            "Identity" | "Transpose" => {}
+            _ => return Err("computes with the bytes of the input; cast them to floating point first".to_owned()),
+        }
+        self.plain(node)?;
+        self.items[node.inputs[0].expect("was an item")] = Some(Item::Activation(value, Form::Bytes));
+        if node.op_type != "Cast"
+            && let Some(Some(output)) = node.outputs.first()
+            && let Some(Item::Activation(_, form)) = &mut self.items[*output]
         {
-            self.items[*output] = Some(item.clone());
-            return Ok(true);
-        }
-        let known: Vec<Option<&Known>> = node
-            .inputs
-            .iter()
-            .map(|&input| match self.item(input) {
-                Some(Item::Constant(_, known)) => known.as_deref(),
-                Some(Item::Known(known)) => Some(&**known),
-                _ => None,
-            })
-            .collect();
-        let shapes: Vec<Option<Vec<Dim>>> = node
-            .inputs
-            .iter()
-            .map(|&input| match self.item(input) {
-                Some(Item::Activation(value)) => {
-                    let sizes = self.network.values[*value].shape[1..].iter().map(|&size| Dim::of(size as i64));
-                    Some(std::iter::once(Dim::BATCH).chain(sizes).collect())
-                }
-                _ => None,
-            })
-            .collect();
-        let input_shapes: Vec<Option<&[Dim]>> = shapes.iter().map(Option::as_deref).collect();
-        let folded = shape_arithmetic::fold(node, &known, &input_shapes).map_err(|error| error.to_string())?;
-        let Some(results) = folded else { return Ok(false) };
-        for (output, known) in node.outputs.iter().zip(results) {
-            self.total_known += known.values.len();
-            if let Some(output) = output {
-                self.items[*output] = Some(Item::Known(Rc::new(known)));
-            }
-        }
-        if self.total_known > MAX_KNOWN {
-            return Err(format!("shape arithmetic up to here makes over {MAX_KNOWN} integers"));
+            *form = Form::Bytes;
         }
         Ok(true)
     }
@@ -269,10 +304,11 @@ impl<'a> Loader<'a> {
                 (None, _) => Operand::Missing,
                 (_, Some(Item::Constant(constant, _))) => Operand::Constant(constant),
                 (_, Some(Item::Known(known))) => Operand::Known(known),
-                (_, Some(Item::Activation(value))) => {
+                (_, Some(Item::Activation(value, _))) => {
                     activations.push(*value);
                     Operand::Activation(&self.network.values[*value].shape)
                 }
+                (Some(_), Some(Item::Quantised(..))) => return Err(quantised::INTEGERS.to_owned()),
                 (Some(id), None) => return Err(format!("input {:?} is made by an output that is not supported", self.graph.values[id])),
             });
         }
@@ -280,7 +316,7 @@ impl<'a> Loader<'a> {
     }
 
     fn refuse_more_outputs(&self, node: &Node, supported: usize) -> Result<(), String> {
-        match node.outputs.iter().skip(supported).flatten().find(|&&id| self.read[id]) {
+        match node.outputs.iter().skip(supported).flatten().find(|&&id| self.reads[id] > 0 || self.graph.outputs.contains(&id)) {
             Some(&id) => {
                 Err(format!("output {:?} is read, but only the first {supported} of this operator are supported", self.graph.values[id]))
             }
@@ -288,11 +324,27 @@ impl<'a> Loader<'a> {
         }
     }
 
-    fn value(&mut self, node: &Node, index: usize, shape: Shape) -> Result<usize, String> {
+    /// Adds a step; gives the values that it makes.
+    fn step(&mut self, name: &str, op: Op, inputs: Vec<usize>) -> Result<Vec<usize>, String> {
+        let shapes = {
+            let input_shapes: Vec<&[usize]> = inputs.iter().map(|&v| self.network.values[v].shape.as_slice()).collect();
+            op.rules().shapes(&input_shapes)?
+        };
+        let first = self.network.values.len();
+        for (index, shape) in shapes.into_iter().enumerate() {
+            self.check_value(&shape)?;
+            self.network.values.push(Value { name: format!("{name}:{index}"), shape });
+        }
+        let outputs: Vec<usize> = (first..self.network.values.len()).collect();
+        self.network.steps.push(Step { name: name.to_owned(), op, inputs, outputs: outputs.clone() });
+        Ok(outputs)
+    }
+
+    fn check_value(&mut self, shape: &Shape) -> Result<(), String> {
         if shape.len() > MAX_AXES {
             return Err(format!("makes a value of {} axes; at most {MAX_AXES} are supported", shape.len()));
         }
-        let elements = elements(&shape).map_err(|message| format!("its output {message}"))?;
+        let elements = elements(shape).map_err(|message| format!("its output {message}"))?;
         self.total_elements += elements;
         if self.total_elements > MAX_TOTAL_ELEMENTS {
             return Err(format!("the network's values together are over the limit of {MAX_TOTAL_ELEMENTS} elements an image"));
@@ -300,13 +352,36 @@ impl<'a> Loader<'a> {
         if elements == 0 {
             return Err(format!("makes a value of shape {shape:?}, which holds nothing"));
         }
-        let file_value = node.outputs.get(index).copied().flatten();
-        let name = file_value.map_or_else(|| format!("{}:{index}", node.name), |id| self.graph.values[id].clone());
-        self.network.values.push(Value { name, shape });
-        let value = self.network.values.len() - 1;
-        if let Some(id) = file_value {
-            self.items[id] = Some(Item::Activation(value));
+        Ok(())
+    }
+
+    /// Drops constants that nothing reads any more.
+    fn forget(&mut self, node: &Node) {
+        for &input in node.inputs.iter().flatten() {
+            self.reads[input] -= 1;
+            if self.reads[input] == 0 && matches!(self.items[input], Some(Item::Constant(..))) {
+                self.items[input] = None;
+            }
         }
-        Ok(value)
+    }
+
+    fn finish(self, output: usize) -> Network {
+        let mut network = self.network;
+        network.output = output;
+        if self.quantised > 0 {
+            network.notes.push(format!(
+                "{} pairs of QuantizeLinear and DequantizeLinear are read as Clip to the range that their integers span: what rounding \
+                 does to a value is left out",
+                self.quantised
+            ));
+        }
+        // A transpose before the file's nodes that the file undoes at once.
+        if let Some(first) = network.steps.first()
+            && matches!(first.op, Op::Transpose(_))
+            && network.readers()[first.outputs[0]] == 0
+        {
+            network.steps.remove(0);
+        }
+        network
     }
 }

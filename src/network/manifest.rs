@@ -9,6 +9,7 @@
 //! [input]
 //! size = [224, 224]                      # width, height in pixels; left out where the network fixes it
 //! colour = "rgb"                         # rgb, bgr or grey
+//! layout = "nchw"                        # nchw or nhwc; left out, the sizes tell it
 //! scale = 1.0                            # white's value: a sample v of 0..=1 becomes (v * scale - mean) / std
 //! mean = [0.485, 0.456, 0.406]           # one number, or one a channel in the network's order
 //! std = [0.229, 0.224, 0.225]
@@ -61,6 +62,9 @@ pub struct Input {
     pub size: Option<[usize; 2]>,
     /// Order of the channels.
     pub colour: Colour,
+    /// Order of the axes in the file; `None`: as its sizes tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layout: Option<Layout>,
     /// White's value before mean and std: 1, or 255 for networks that want bytes.
     #[serde(default = "one")]
     pub scale: f64,
@@ -109,6 +113,16 @@ impl Colour {
             Colour::Grey => 1,
         }
     }
+}
+
+/// Order of the input's axes in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Layout {
+    /// (N, C, H, W).
+    Nchw,
+    /// (N, H, W, C).
+    Nhwc,
 }
 
 /// How a picture of another shape fits the input.
@@ -263,6 +277,7 @@ source = "made for a test"
 [input]
 size = [320, 240]
 colour = "bgr"
+layout = "nhwc"
 scale = 255.0
 mean = [1.0, 2.0, 3.0]
 std = [4.0]
@@ -284,7 +299,16 @@ target = "hold:2"
     fn what_may_be_left_out() {
         let manifest =
             Manifest::parse("file = 'n.onnx'\n[input]\ncolour = 'grey'\nmean = [0]\nstd = [1]").expect("the least that a manifest has");
-        let input = Input { size: None, colour: Colour::Grey, scale: 1.0, mean: vec![0.0], std: vec![1.0], fit: Fit::Stretch, pad: 0.5 };
+        let input = Input {
+            size: None,
+            colour: Colour::Grey,
+            layout: None,
+            scale: 1.0,
+            mean: vec![0.0],
+            std: vec![1.0],
+            fit: Fit::Stretch,
+            pad: 0.5,
+        };
         assert_eq!(manifest.input, input);
         assert_eq!(manifest.output, Output::default());
     }
@@ -292,7 +316,7 @@ target = "hold:2"
     #[test]
     fn faults_name_the_key() {
         let cases = [
-            ("fit = \"crop\"", "fitt = \"crop\"", "line 13: unknown field `fitt`"),
+            ("fit = \"crop\"", "fitt = \"crop\"", "line 14: unknown field `fitt`"),
             ("colour = \"bgr\"", "colour = \"rbg\"", "unknown variant `rbg`"),
             ("colour = \"bgr\"", "", "missing field `colour`"),
             ("mean = [1.0, 2.0, 3.0]", "mean = [1.0, 2.0]", "input.mean has 2 numbers"),
@@ -301,7 +325,7 @@ target = "hold:2"
             ("fit = \"crop\"", "pad = 2.0", "input.pad = 2"),
             ("size = [320, 240]", "size = [0, 240]", "input.size = [0, 240]"),
             ("ba7816bf", "xx7816bf", "sha256"),
-            ("[output]", "[output", "line 15"),
+            ("[output]", "[output", "line 16"),
         ];
         for (from, to, wanted) in cases {
             let error = Manifest::parse(&WHOLE.replace(from, to)).expect_err(to);

@@ -4,6 +4,7 @@ pub mod blocks;
 mod broadcast;
 mod canonical;
 pub mod catalogue;
+mod constant_folding;
 pub mod graph;
 pub(crate) mod kernels;
 pub mod load;

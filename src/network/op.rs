@@ -16,7 +16,7 @@ pub type Shape = Vec<usize>;
 pub struct Place {
     /// The device.
     pub device: Device,
-    /// Element type of activations and gradients: Double, Float or BFloat16.
+    /// Element type of activations and gradients: Double, Float, BFloat16 or Half.
     pub kind: Kind,
 }
 
@@ -24,6 +24,11 @@ impl Place {
     /// True where four-axis activations lie channels last in memory: everywhere but in f64.
     pub fn channels_last(&self) -> bool {
         self.kind != Kind::Double
+    }
+
+    /// Element type that a convolution multiplies: f32 for f16 on a processor, since few processors multiply f16.
+    pub fn convolves_in(&self) -> Kind {
+        if self.kind == Kind::Half && self.device == Device::Cpu { Kind::Float } else { self.kind }
     }
 }
 

@@ -137,3 +137,27 @@ pub fn axis(axis: i64, rank: usize) -> Result<usize, String> {
     let positive = if axis < 0 { axis.saturating_add(rank as i64) } else { axis };
     usize::try_from(positive).ok().filter(|&a| a < rank).ok_or_else(|| format!("axis {axis} is outside a value of {rank} axes"))
 }
+
+/// What a Reshape's target means for an input of this shape.
+pub fn target_shape(input: &[usize], target: &[i64], allow_zero: bool) -> Result<Vec<usize>, String> {
+    let total: usize = input.iter().product();
+    let misfit = || format!("{input:?} cannot become {target:?}");
+    let mut shape = Vec::with_capacity(target.len());
+    let mut open = None;
+    for (axis, &size) in target.iter().enumerate() {
+        shape.push(match size {
+            -1 if open.is_none() => {
+                open = Some(axis);
+                1
+            }
+            0 if !allow_zero => *input.get(axis).ok_or_else(misfit)?,
+            size => usize::try_from(size).map_err(|_| misfit())?,
+        });
+    }
+    let product = |shape: &[usize]| shape.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
+    if let Some(axis) = open {
+        let rest = product(&shape).filter(|&rest| rest > 0 && total.is_multiple_of(rest)).ok_or_else(misfit)?;
+        shape[axis] = total / rest;
+    }
+    if product(&shape) == Some(total) { Ok(shape) } else { Err(misfit()) }
+}

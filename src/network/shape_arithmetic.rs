@@ -22,17 +22,19 @@ pub struct Known {
     pub shape: Vec<usize>,
     /// The elements.
     pub values: Vec<Dim>,
+    /// True where the file has them as floating-point numbers: exporters scale sizes so.
+    pub float: bool,
 }
 
 impl Known {
     /// A tensor of rank 0.
     pub fn scalar(value: Dim) -> Self {
-        Self { shape: vec![], values: vec![value] }
+        Self { shape: vec![], values: vec![value], float: false }
     }
 
     /// A tensor of rank 1.
     pub fn vector(values: Vec<Dim>) -> Self {
-        Self { shape: vec![values.len()], values }
+        Self { shape: vec![values.len()], values, float: false }
     }
 
     /// The constant, where it is of integers or booleans, of rank 0 or 1, and small.
@@ -41,7 +43,17 @@ impl Known {
             return None;
         }
         let values = constant.integers()?.into_iter().map(Dim::of).collect();
-        Some(Self { shape: constant.shape.clone(), values })
+        Some(Self { shape: constant.shape.clone(), values, float: false })
+    }
+
+    /// The constant, where it is of whole floating-point numbers, of rank 0 or 1, and small.
+    pub fn of_floats(constant: &Constant) -> Option<Self> {
+        if constant.shape.len() > 1 || constant.elements.len() > MAX_VALUES {
+            return None;
+        }
+        let whole = |x: f64| (x.trunc() == x && x.abs() < f64::from(1 << 24)).then_some(Dim::of(x as i64));
+        let values = constant.floats()?.into_iter().map(whole).collect::<Option<_>>()?;
+        Some(Self { shape: constant.shape.clone(), values, float: true })
     }
 
     /// The numbers, where none depends on the batch size.
@@ -51,7 +63,7 @@ impl Known {
 
     /// The elements in a tensor of the same rank or, for a `count` other than 1, of rank 1.
     fn of_rank(rank: usize, values: Vec<Dim>) -> Self {
-        if rank == 0 { Self { shape: vec![], values } } else { Self::vector(values) }
+        if rank == 0 { Self { shape: vec![], values, float: false } } else { Self::vector(values) }
     }
 }
 
@@ -62,8 +74,15 @@ pub fn fold(node: &Node, inputs: &[Option<&Known>], input_shapes: &[Option<&[Dim
     if !node.domain.is_empty() {
         return Ok(None);
     }
-    let folded = Folding { node, inputs, input_shapes }.fold().map_err(|e| e.at(format!("node '{}' ({})", node.name, node.op_type)))?;
-    Ok(folded.filter(|known| known.values.len() <= MAX_VALUES).map(|known| vec![known]))
+    let at = |e: Error| e.at(format!("node '{}' ({})", node.name, node.op_type));
+    let folding = Folding { node, inputs, input_shapes };
+    let folded = match node.op_type.as_str() {
+        "Split" => folding.split().map_err(at)?,
+        _ => folding.fold().map_err(at)?.map(|known| vec![known]),
+    };
+    let float = folding.makes_floats();
+    let small = folded.filter(|known| known.iter().all(|known| known.values.len() <= MAX_VALUES));
+    Ok(small.map(|known| known.into_iter().map(|known| Known { float, ..known }).collect()))
 }
 
 /// Leaves the method with `Ok(None)` where something is not known.
@@ -97,16 +116,23 @@ impl Folding<'_> {
             "Reshape" => self.reshape(),
             "ConstantOfShape" => self.constant_of_shape(),
             "Range" => self.range(),
-            "ReduceProd" => self.reduce_prod(),
+            "ReduceProd" => self.reduce(product),
             "Where" => self.select(),
-            "Neg" => {
-                let input = known!(self.input(0)?);
-                let negated: Option<Vec<Dim>> = input.values.iter().map(|&v| Dim::of(0).checked_sub(v)).collect();
-                Ok(negated.map(|values| Known::of_rank(input.shape.len(), values)))
+            "Neg" => self.each(|v| Dim::of(0).checked_sub(v)),
+            "Not" => self.each(|v| v.equals(Dim::of(0)).map(truth)),
+            "Abs" => {
+                self.each(
+                    |v| if v.never_below(Dim::of(0)) { Some(v) } else { Dim::of(0).checked_sub(v).filter(|v| v.never_below(Dim::of(0))) },
+                )
             }
+            // Every element is whole.
+            "Floor" | "Ceil" | "Round" => Ok(self.input(0)?.cloned()),
+            "And" => self.pairwise(|a, b| Ok(both(a, b))),
+            "Or" => self.pairwise(|a, b| Ok(both(negated(a), negated(b)).map(negated))),
             "Add" => self.pairwise(|a, b| Ok(a.checked_add(b))),
             "Sub" => self.pairwise(|a, b| Ok(a.checked_sub(b))),
             "Mul" => self.pairwise(|a, b| Ok(a.checked_mul(b))),
+            "Div" if self.makes_floats() => self.pairwise(|a, b| Ok(a.checked_div(b))),
             "Div" => self.pairwise(divide),
             "Mod" => {
                 let like_c = self.int("fmod", 0)? != 0;
@@ -114,7 +140,11 @@ impl Folding<'_> {
             }
             "Equal" => self.pairwise(|a, b| Ok(a.equals(b).map(truth))),
             "Less" => self.pairwise(|a, b| Ok(less(a, b))),
+            "LessOrEqual" => self.pairwise(|a, b| Ok(less(b, a).map(negated))),
             "Greater" => self.pairwise(|a, b| Ok(less(b, a))),
+            "GreaterOrEqual" => self.pairwise(|a, b| Ok(less(a, b).map(negated))),
+            "Expand" => self.expand(),
+            "ReduceSum" => self.reduce(|values| values.iter().try_fold(Dim::of(0), |sum, &value| sum.checked_add(value))),
             "Min" => self.extreme(|a, b| b.never_below(a)),
             "Max" => self.extreme(Dim::never_below),
             _ => Ok(None),
@@ -173,7 +203,11 @@ impl Folding<'_> {
 
     fn cast(&self) -> Result<Option<Known>> {
         let input = known!(self.input(0)?);
-        // Numbers of TensorProto.DataType: INT32, INT64, BOOL. To other types it is no longer arithmetic on shapes.
+        // Numbers of TensorProto.DataType: FLOAT, FLOAT16, DOUBLE, INT32, INT64, BOOL. What is known as floating point already is
+        // folded as any constant; what holds the batch size stays.
+        if matches!(self.int("to", 0), Ok(1 | 10 | 11)) && input.as_fixed().is_none() {
+            return Ok(Some(input.clone()));
+        }
         let convert = |value: Dim| match self.int("to", 0) {
             Ok(6) => value.as_fixed().is_none_or(|fixed| i32::try_from(fixed).is_ok()).then_some(value),
             Ok(7) => Some(value),
@@ -269,6 +303,61 @@ impl Folding<'_> {
         }
     }
 
+    /// To a vector, or the same.
+    fn expand(&self) -> Result<Option<Known>> {
+        let data = known!(self.input(0)?);
+        let target = known!(known!(self.input(1)?).as_fixed());
+        match (&target[..], &data.values[..]) {
+            ([], _) | ([1], _) => Ok(Some(Known::of_rank(data.shape.len().max(target.len()), data.values.clone()))),
+            (&[size], &[value]) if (0..=MAX_VALUES as i64).contains(&size) => Ok(Some(Known::vector(vec![value; size as usize]))),
+            (&[size], values) if size == values.len() as i64 => Ok(Some(data.clone())),
+            _ => Ok(None),
+        }
+    }
+
+    fn split(&self) -> Result<Option<Vec<Known>>> {
+        let data = known!(self.input(0)?);
+        check_axis(self.int("axis", 0)?, data.shape.len())?;
+        let (size, outputs) = (data.values.len(), self.node.outputs.len().max(1));
+        let lengths = match known!(self.ints("split", 1)?) {
+            Some(lengths) => lengths,
+            None => {
+                let length = size.div_ceil(outputs);
+                (0..outputs).map(|i| size.saturating_sub(i * length).min(length) as i64).collect()
+            }
+        };
+        let mut rest = &data.values[..];
+        let mut parts = Vec::with_capacity(outputs);
+        for &length in &lengths {
+            let length = usize::try_from(length).ok().filter(|&length| length <= rest.len());
+            let length = length.ok_or_else(|| Error::data(format!("lengths {lengths:?} do not divide {size} elements")))?;
+            let (part, behind) = rest.split_at(length);
+            parts.push(Known::vector(part.to_vec()));
+            rest = behind;
+        }
+        Ok(Some(parts))
+    }
+
+    /// Whether the results are floating-point numbers in the file.
+    fn makes_floats(&self) -> bool {
+        let of = |index: usize| self.inputs.get(index).copied().flatten().is_some_and(|known| known.float);
+        match self.node.op_type.as_str() {
+            "Cast" => matches!(self.int("to", 0), Ok(1 | 10 | 11)),
+            "CastLike" => of(1),
+            "Where" => of(1),
+            "Shape" | "Size" | "Equal" | "Less" | "LessOrEqual" | "Greater" | "GreaterOrEqual" | "Not" | "And" | "Or"
+            | "ConstantOfShape" => false,
+            _ => of(0),
+        }
+    }
+
+    /// Element by element.
+    fn each(&self, of: impl Fn(Dim) -> Option<Dim>) -> Result<Option<Known>> {
+        let input = known!(self.input(0)?);
+        let values: Option<Vec<Dim>> = input.values.iter().map(|&value| of(value)).collect();
+        Ok(values.map(|values| Known::of_rank(input.shape.len(), values)))
+    }
+
     fn reshape(&self) -> Result<Option<Known>> {
         let data = known!(self.input(0)?);
         let target = known!(known!(self.input(1)?).as_fixed());
@@ -324,7 +413,7 @@ impl Folding<'_> {
         Ok(Some(Known::vector((0..count).map(|i| Dim::of((start + i * delta) as i64)).collect())))
     }
 
-    fn reduce_prod(&self) -> Result<Option<Known>> {
+    fn reduce(&self, of: impl Fn(&[Dim]) -> Option<Dim>) -> Result<Option<Known>> {
         let data = known!(self.input(0)?);
         let axes = known!(self.ints("axes", 1)?).unwrap_or_default();
         for &axis in &axes {
@@ -334,7 +423,7 @@ impl Folding<'_> {
             return Ok(Some(data.clone()));
         }
         let rank = if self.int("keepdims", 1)? != 0 { data.shape.len() } else { 0 };
-        Ok(product(&data.values).map(|product| Known::of_rank(rank, vec![product])))
+        Ok(of(&data.values).map(|result| Known::of_rank(rank, vec![result])))
     }
 
     fn select(&self) -> Result<Option<Known>> {
@@ -426,6 +515,15 @@ fn remainder(a: Dim, b: Dim, like_c: bool) -> Result<Option<Dim>> {
             Ok(towards_zero.map(|r| Dim::of(shift(r))))
         }
     }
+}
+
+/// Of booleans, as 0 and 1.
+fn negated(value: Dim) -> Dim {
+    truth(value == Dim::of(0))
+}
+
+fn both(a: Dim, b: Dim) -> Option<Dim> {
+    Some(truth(a.as_fixed()? != 0 && b.as_fixed()? != 0))
 }
 
 fn truth(yes: bool) -> Dim {

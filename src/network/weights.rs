@@ -14,6 +14,14 @@ pub fn tensor(constant: &Constant, place: Place) -> Result<Tensor> {
     tensor_of(constant, place, place.kind)
 }
 
+/// As [`tensor`] for a convolution: rounded to the place's kind, in the kind that is multiplied.
+///
+/// # Errors
+/// As [`tensor`].
+pub fn convolved(constant: &Constant, place: Place) -> Result<Tensor> {
+    Ok(tensor(constant, place)?.f_to_kind(place.convolves_in())?)
+}
+
 /// As [`tensor`] with a kind of its own.
 pub fn tensor_of(constant: &Constant, place: Place, kind: Kind) -> Result<Tensor> {
     let flat = match &constant.elements {

@@ -37,8 +37,8 @@ pub fn write(args: &Args) -> Result<Written> {
     }
     let graph = onnx::read_file(model, &onnx::Limits::default())?;
     let size = args.network.input_size.map(|size| (size.height_px, size.width_px));
-    let network =
-        load(&graph, &LoadOptions { input_size: size, output: args.network.output.clone() }).map_err(|error| error.at(model.display()))?;
+    let network = load(&graph, &LoadOptions { input_size: size, output: args.network.output.clone(), layout: None })
+        .map_err(|error| error.at(model.display()))?;
     let &[_, channels, rows, columns] = &network.input_shape()[..] else {
         return Err(Error::data(format!("{}: its input is not of the form (N, C, H, W)", model.display())));
     };
@@ -114,7 +114,8 @@ fn numbers(option: &str, given: Option<&PerChannel>, channels: usize) -> Result<
 
 fn leaves_size_free(graph: &Graph) -> bool {
     let shape = graph.inputs.first().and_then(|input| input.shape.as_deref());
-    shape.is_some_and(|shape| shape.iter().skip(2).any(|dim| matches!(dim, InputDim::Free(_))))
+    // The channels are never free, wherever they stand.
+    shape.is_some_and(|shape| shape.iter().skip(1).any(|dim| matches!(dim, InputDim::Free(_))))
 }
 
 fn quoted(text: &str) -> String {

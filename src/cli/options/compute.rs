@@ -52,6 +52,8 @@ pub enum Precision {
     F32,
     /// 16 bits with the exponent of f32.
     Bf16,
+    /// 16 bits with more digits than bf16 and no number above 65504; for graphics cards, slow on a processor.
+    F16,
     /// 64 bits.
     F64,
 }

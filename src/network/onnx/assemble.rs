@@ -13,7 +13,7 @@ use super::proto::{GraphProto, ModelProto, OperatorSetIdProto, TensorName, Tenso
 use super::tensor::{ConstantReader, element_type};
 use super::{Limits, OPSETS, wire};
 use crate::error::{Error, Result};
-use crate::network::graph::{Attribute, Constant, ElementType, Graph, GraphInput, InputDim, Node, ValueId};
+use crate::network::graph::{Attribute, Constant, ElementType, Graph, GraphInput, Guard, InputDim, Node, ValueId};
 
 /// The oldest version of the format that names its operator sets.
 const OLDEST_IR: i64 = 3;
@@ -57,7 +57,12 @@ pub fn graph(bytes: Bytes, folder: Option<&Path>, limits: &Limits) -> Result<Gra
         outputs.push(flat.value(&info.name)?);
     }
     let has_functions = flat.has_functions();
-    let Flattener { values, nodes, .. } = flat;
+    let Flattener { values, nodes, initializers: of_branches, .. } = flat;
+    let mut initializers = proto.initializer;
+    for (value, bytes) in of_branches {
+        makers.enter(value, Maker::Initializer(initializers.len()));
+        initializers.push(bytes);
+    }
     let mut makers = makers.of_all(values.len());
     order::enter_nodes(&mut makers, &nodes, &values)?;
     check_outputs(&outputs, &makers, &values)?;
@@ -67,17 +72,24 @@ pub fn graph(bytes: Bytes, folder: Option<&Path>, limits: &Limits) -> Result<Gra
     // An element has at least a byte of file. Only functions, whose attributes are copied into each call, can come to more.
     let file_elements = (bytes.len() as u64).saturating_mul(8).saturating_add(limits.max_external_bytes).saturating_add(1 << 20);
     let constants = ConstantReader::new(ExternalData::new(folder, limits.max_external_bytes), limits.max_elements.min(file_elements));
-    let mut assembly = Assembly { attributes: AttributeReader::new(has_functions), constants, found: BTreeMap::new(), nodes: Vec::new() };
+    let mut assembly = Assembly {
+        attributes: AttributeReader::new(has_functions),
+        constants,
+        found: BTreeMap::new(),
+        nodes: Vec::new(),
+        guards: BTreeMap::new(),
+    };
     let mut nodes: Vec<Option<FlatNode>> = nodes.into_iter().map(Some).collect();
     for index in sorted {
         let node = nodes[index].take().filter(|_| needed[index]);
         let Some(node) = node else { continue };
-        let read = node.inputs.iter().flatten().copied();
-        assembly.initializers(read, &makers, &proto.initializer, &values)?;
+        let read = node.inputs.iter().flatten().copied().chain(node.guards.iter().map(|guard| guard.condition));
+        assembly.initializers(read, &makers, &initializers, &values)?;
         assembly.node(node)?;
     }
-    assembly.initializers(outputs.iter().copied(), &makers, &proto.initializer, &values)?;
-    Ok(Graph { name: proto.name, opset, values, inputs, outputs, constants: assembly.found, nodes: assembly.nodes })
+    assembly.initializers(outputs.iter().copied(), &makers, &initializers, &values)?;
+    let Assembly { found: constants, nodes, guards, .. } = assembly;
+    Ok(Graph { name: proto.name, opset, values, inputs, outputs, constants, nodes, guards })
 }
 
 /// The version of ONNX's own operator set.
@@ -144,8 +156,11 @@ fn inputs_of(proto: &GraphProto, flat: &mut Flattener, makers: &mut Makers) -> R
         let shape = tensor.shape.as_ref().map(|shape| shape_of(shape, &at)).transpose()?;
         inputs.push(GraphInput { value, element, shape });
     }
-    let float = |input: &GraphInput| matches!(input.element, ElementType::F16 | ElementType::Bf16 | ElementType::F32 | ElementType::F64);
-    if !inputs.iter().any(float) {
+    // Networks may take bytes and cast them.
+    let number = |input: &GraphInput| {
+        matches!(input.element, ElementType::F16 | ElementType::Bf16 | ElementType::F32 | ElementType::F64 | ElementType::U8)
+    };
+    if !inputs.iter().any(number) {
         return Err(Error::data("the graph has no floating-point input, so there is nothing to explain"));
     }
     Ok(inputs)
@@ -185,6 +200,7 @@ struct Assembly {
     constants: ConstantReader,
     found: BTreeMap<ValueId, Constant>,
     nodes: Vec<Node>,
+    guards: BTreeMap<usize, Vec<Guard>>,
 }
 
 impl Assembly {
@@ -225,7 +241,10 @@ impl Assembly {
             self.found.insert(output, constant_of(&attributes).map_err(|e| e.at(at()))?);
             return Ok(());
         }
-        let FlatNode { name, domain, op_type, inputs, outputs, .. } = node;
+        let FlatNode { name, domain, op_type, inputs, outputs, guards, .. } = node;
+        if !guards.is_empty() {
+            self.guards.insert(self.nodes.len(), guards);
+        }
         self.nodes.push(Node { name, domain, op_type, inputs, outputs, attributes });
         Ok(())
     }

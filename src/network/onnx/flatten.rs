@@ -1,4 +1,7 @@
-//! Nodes in the file's order, calls of the model's own functions replaced by their bodies, value names by numbers.
+//! Nodes in the file's order, calls of the model's own functions replaced by their bodies, value names by numbers. The branches of an
+//! `If` are put before it, their nodes under guards.
+
+mod branches;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,11 +11,11 @@ use super::attribute::AttributeName;
 use super::proto::{FunctionProto, NodeProto, OperatorSetIdProto};
 use super::wire;
 use crate::error::{Error, Result};
-use crate::network::graph::ValueId;
+use crate::network::graph::{Guard, ValueId};
 
 /// Inputs, outputs and attributes that one node may have, and formals of a function.
 const MAX_NODE_FIELDS: usize = 1 << 16;
-/// Functions that call functions, so deep.
+/// Functions that call functions and branches within branches, so deep.
 const MAX_CALL_DEPTH: usize = 32;
 
 /// A node whose attributes are still bytes of the file.
@@ -25,6 +28,8 @@ pub struct FlatNode {
     pub outputs: Vec<Option<ValueId>>,
     /// `AttributeProto`s by name.
     pub attributes: BTreeMap<String, Bytes>,
+    /// Conditions under which it runs.
+    pub guards: Vec<Guard>,
 }
 
 /// A node as written, its attributes by name: either bytes, or the name of the caller's attribute that stands there.
@@ -53,6 +58,23 @@ type FunctionKey = (String, String, String);
 /// What names mean where a node stands; `None` for a function's input that the caller leaves out.
 type Scope = HashMap<String, Option<ValueId>>;
 
+/// Where a node stands.
+struct Place<'p, 'f> {
+    functions: &'f HashMap<FunctionKey, Function>,
+    /// What names mean: those of the graph or of the function's body, and of the branches that the node stands in, the innermost last.
+    scopes: &'p mut Vec<Scope>,
+    /// In a function's body: the attributes that it is called with.
+    caller: Option<&'p BTreeMap<String, Bytes>>,
+    /// Begins the names of the nodes.
+    prefix: &'p str,
+    /// Begins the names of the values of the graph or of the function's body.
+    around: &'p str,
+    /// Functions whose bodies it stands in.
+    calls: &'p mut Vec<&'f FunctionKey>,
+    /// Conditions under which it runs.
+    guards: &'p mut Vec<Guard>,
+}
+
 /// Collects nodes and values.
 #[derive(Debug)]
 pub struct Flattener {
@@ -60,6 +82,8 @@ pub struct Flattener {
     pub values: Vec<String>,
     /// The nodes so far.
     pub nodes: Vec<FlatNode>,
+    /// `TensorProto`s of the branches' own initializers.
+    pub initializers: Vec<(ValueId, Bytes)>,
     scope: Scope,
     functions: HashMap<FunctionKey, Function>,
     max_nodes: usize,
@@ -73,6 +97,7 @@ impl Flattener {
         Self {
             values: Vec::new(),
             nodes: Vec::new(),
+            initializers: Vec::new(),
             scope: Scope::new(),
             functions: HashMap::new(),
             max_nodes,
@@ -138,41 +163,44 @@ impl Flattener {
         let node = written(bytes, || format!("node {index}"))?;
         // Taken out while bodies are walked: they are read, values and nodes are written.
         let functions = std::mem::take(&mut self.functions);
-        let mut scope = std::mem::take(&mut self.scope);
-        let added = self.add(&node, &functions, &mut scope, None, "", &mut Vec::new());
+        let mut scopes = vec![std::mem::take(&mut self.scope)];
+        let added = self.add(
+            &node,
+            &mut Place {
+                functions: &functions,
+                scopes: &mut scopes,
+                caller: None,
+                prefix: "",
+                around: "",
+                calls: &mut Vec::new(),
+                guards: &mut Vec::new(),
+            },
+        );
         self.functions = functions;
-        self.scope = scope;
+        self.scope = scopes.swap_remove(0);
         added
     }
 
-    fn add<'f>(
-        &mut self,
-        node: &WrittenNode,
-        functions: &'f HashMap<FunctionKey, Function>,
-        scope: &mut Scope,
-        caller: Option<&BTreeMap<String, Bytes>>,
-        prefix: &str,
-        calls: &mut Vec<&'f FunctionKey>,
-    ) -> Result<()> {
+    fn add(&mut self, node: &WrittenNode, place: &mut Place) -> Result<()> {
         self.count_node()?;
         let proto = &node.proto;
         let domain = own(&proto.domain);
         let own_name = if proto.name.is_empty() { format!("{}_{}", proto.op_type, self.nodes.len()) } else { proto.name.clone() };
-        let name = format!("{prefix}{own_name}");
+        let name = format!("{}{own_name}", place.prefix);
         self.charge_text(name.len() + proto.op_type.len() + domain.len())?;
         let mut inputs = Vec::with_capacity(proto.input.len());
         for input in &proto.input {
-            inputs.push(self.resolve(input, scope, prefix)?);
+            inputs.push(self.resolve(input, place)?);
         }
         let mut outputs = Vec::with_capacity(proto.output.len());
         for output in &proto.output {
-            outputs.push(self.resolve(output, scope, prefix)?);
+            outputs.push(self.resolve(output, place)?);
         }
         let mut attributes = BTreeMap::new();
         for (key, attribute) in &node.attributes {
             let bytes = match attribute {
                 Written::Here(bytes) => Some(bytes),
-                Written::OfCaller(of) => match caller {
+                Written::OfCaller(of) => match place.caller {
                     Some(caller) => caller.get(of),
                     None => return Err(Error::data(format!("node '{name}': attribute '{key}' refers to a caller's outside a function"))),
                 },
@@ -185,16 +213,18 @@ impl Flattener {
             }
         }
         let key = (domain.to_owned(), proto.op_type.clone(), proto.overload.clone());
-        let Some((key, function)) = functions.get_key_value(&key) else {
-            self.nodes.push(FlatNode { name, domain: key.0, op_type: key.1, inputs, outputs, attributes });
+        let Some((key, function)) = place.functions.get_key_value(&key) else {
+            if key.0.is_empty() && key.1 == "If" {
+                self.add_branches(&name, &mut inputs, &outputs, &mut attributes, place)?;
+            }
+            let guards = place.guards.clone();
+            self.nodes.push(FlatNode { name, domain: key.0, op_type: key.1, inputs, outputs, attributes, guards });
             return Ok(());
         };
-        if calls.contains(&key) {
+        if place.calls.contains(&key) {
             return Err(Error::data(format!("node '{name}': function '{}' calls itself", key.1)));
         }
-        if calls.len() >= MAX_CALL_DEPTH {
-            return Err(Error::data(format!("node '{name}': functions call functions more than {MAX_CALL_DEPTH} deep")));
-        }
+        check_depth(&name, place)?;
         if inputs.len() > function.inputs.len() || outputs.len() > function.outputs.len() {
             return Err(Error::data(format!("node '{name}': more inputs or outputs than function '{}' has", key.1)));
         }
@@ -217,29 +247,40 @@ impl Flattener {
                     inputs: vec![input],
                     outputs: vec![Some(output)],
                     attributes: BTreeMap::new(),
+                    guards: place.guards.clone(),
                 }),
                 None => {
                     body.insert(formal.clone(), Some(output));
                 }
             }
         }
-        calls.push(key);
+        place.calls.push(key);
+        let mut inside = Place {
+            functions: place.functions,
+            scopes: &mut vec![body],
+            caller: Some(&attributes),
+            prefix: &prefix,
+            around: &prefix,
+            calls: place.calls,
+            guards: place.guards,
+        };
         for node in &function.nodes {
-            self.add(node, functions, &mut body, Some(&attributes), &prefix, calls)?;
+            self.add(node, &mut inside)?;
         }
-        calls.pop();
+        place.calls.pop();
         Ok(())
     }
 
-    fn resolve(&mut self, name: &str, scope: &mut Scope, prefix: &str) -> Result<Option<ValueId>> {
+    fn resolve(&mut self, name: &str, place: &mut Place) -> Result<Option<ValueId>> {
         if name.is_empty() {
             return Ok(None);
         }
-        if let Some(&known) = scope.get(name) {
+        if let Some(&known) = place.scopes.iter().rev().find_map(|scope| scope.get(name)) {
             return Ok(known);
         }
-        let id = self.fresh(format!("{prefix}{name}"))?;
-        scope.insert(name.to_owned(), Some(id));
+        // A branch has entered what it makes itself; all else is of the graph or function around it.
+        let id = self.fresh(format!("{}{name}", place.around))?;
+        place.scopes[0].insert(name.to_owned(), Some(id));
         Ok(Some(id))
     }
 
@@ -264,6 +305,15 @@ impl Flattener {
             .ok_or_else(|| Error::data("its functions, put in where they are called, make names of many times the file's size"))?;
         Ok(())
     }
+}
+
+fn check_depth(name: &str, place: &Place) -> Result<()> {
+    if place.calls.len() + place.guards.len() >= MAX_CALL_DEPTH {
+        return Err(Error::data(format!(
+            "node '{name}': functions call functions and branches hold branches more than {MAX_CALL_DEPTH} deep"
+        )));
+    }
+    Ok(())
 }
 
 fn written(bytes: &Bytes, at: impl Fn() -> String) -> Result<WrittenNode> {

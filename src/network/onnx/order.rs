@@ -35,12 +35,17 @@ pub fn enter_nodes(makers: &mut [Option<Maker>], nodes: &[FlatNode], values: &[S
     Ok(())
 }
 
+/// What has to be made before a node: its inputs, and the conditions that it stands under.
+fn reads(node: &FlatNode) -> impl Iterator<Item = &ValueId> {
+    node.inputs.iter().flatten().chain(node.guards.iter().map(|guard| &guard.condition))
+}
+
 /// An order in which each node comes after the makers of its inputs; the file's own order wherever that is one.
 pub fn sorted(makers: &[Option<Maker>], nodes: &[FlatNode], values: &[String]) -> Result<Vec<usize>> {
     let mut readers: Vec<Vec<usize>> = vec![Vec::new(); nodes.len()];
     let mut waits_for = vec![0_usize; nodes.len()];
     for (index, node) in nodes.iter().enumerate() {
-        for &input in node.inputs.iter().flatten() {
+        for &input in reads(node) {
             match makers[input] {
                 Some(Maker::Node(maker)) => {
                     readers[maker].push(index);
@@ -80,7 +85,7 @@ pub fn sorted(makers: &[Option<Maker>], nodes: &[FlatNode], values: &[String]) -
 fn on_cycle(mut index: usize, waits_for: &[usize], makers: &[Option<Maker>], nodes: &[FlatNode]) -> usize {
     let mut seen = vec![false; nodes.len()];
     while !std::mem::replace(&mut seen[index], true) {
-        let maker = nodes[index].inputs.iter().flatten().find_map(|&input| match makers[input] {
+        let maker = reads(&nodes[index]).find_map(|&input| match makers[input] {
             Some(Maker::Node(maker)) if waits_for[maker] > 0 => Some(maker),
             _ => None,
         });
@@ -97,7 +102,7 @@ pub fn needed(makers: &[Option<Maker>], nodes: &[FlatNode], outputs: &[ValueId])
         if let Some(Maker::Node(index)) = makers[value]
             && !std::mem::replace(&mut needed[index], true)
         {
-            to_visit.extend(nodes[index].inputs.iter().flatten());
+            to_visit.extend(reads(&nodes[index]));
         }
     }
     needed

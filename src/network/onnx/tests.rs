@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod branches;
+
 use std::path::Path;
 
 use bytes::Bytes;
@@ -441,6 +443,8 @@ fn nesting_does_not_reach_the_stack() {
             nested = outer;
         }
     }
-    let graph = read_graph(&[node("If", &["x"], &["y"], &[AttributeProto { g: Some(nested.into()), ..attribute("then_branch", 5) }])], &[]);
-    assert_eq!(graph.unwrap().nodes[0].attributes["then_branch"], Attribute::Other("a subgraph"));
+    let holds = |op_type, key| node(op_type, &["x"], &["y"], &[AttributeProto { g: Some(nested.clone().into()), ..attribute(key, 5) }]);
+    let graph = read_graph(&[holds("Loop", "body")], &[]);
+    assert_eq!(graph.unwrap().nodes[0].attributes["body"], Attribute::Other("a subgraph"));
+    assert_says(&refused(read_graph(&[holds("If", "then_branch")], &[])), &["node 'If_0' (If), then_branch"]);
 }

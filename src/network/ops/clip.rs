@@ -3,7 +3,7 @@
 //! Derivative: 1 strictly between the bounds, 0 at and beyond them. Bias: y - y' x, which is the bound where it saturates and 0 between.
 //! Both are read from y: between the bounds y is x, and beyond them y is the bound.
 
-use half::bf16;
+use half::{bf16, f16};
 use tch::{Kind, Tensor};
 
 use crate::error::Result;
@@ -41,6 +41,7 @@ impl Clip {
     pub fn rounded(&self, place: Place) -> Clip {
         let rounded = |bound: f64| match place.kind {
             Kind::BFloat16 => bf16::from_f64(bound).to_f64(),
+            Kind::Half => f16::from_f64(bound).to_f64(),
             Kind::Float => f64::from(bound as f32),
             _ => bound,
         };

@@ -116,9 +116,9 @@ pub struct ConvKernel {
 impl ConvKernel {
     /// Lays the weights out for both directions; `input` is the rows and columns of x.
     pub fn new(conv: &Conv, place: Place, input: [usize; 2]) -> Result<Self> {
-        let weight = weights::tensor(&conv.weight, place)?;
+        let weight = weights::convolved(&conv.weight, place)?;
         let weight = if place.channels_last() { memory::channels_last(&weight)? } else { weight };
-        let bias = conv.bias.as_ref().map(|bias| weights::tensor(bias, place)).transpose()?;
+        let bias = conv.bias.as_ref().map(|bias| weights::convolved(bias, place)).transpose()?;
         let adjoint = adjoint(conv, &weight, input, place)?;
         Ok(ConvKernel { weight, bias, window: conv.window.clone(), groups: conv.groups as i64, input, adjoint })
     }
@@ -135,7 +135,8 @@ impl ConvKernel {
 
     fn convolve(&self, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, strides: [i64; 2], padding: [i64; 2]) -> Result<Tensor> {
         let dilations = ints(self.window.dilations);
-        Ok(x.f_conv2d(weight, bias, strides, padding, dilations, self.groups)?)
+        let y = x.f_to_kind(weight.kind())?.f_conv2d(weight, bias, strides, padding, dilations, self.groups)?;
+        Ok(y.f_to_kind(x.kind())?)
     }
 
     /// grad_in for grad_out.
@@ -146,7 +147,9 @@ impl ConvKernel {
             Adjoint::Flipped { weight, padding } => self.convolve(grad, weight, None, [1, 1], *padding),
             Adjoint::Transposed { padding, output_padding, first } => {
                 let (none, strides) = (None::<&Tensor>, ints(w.strides));
-                let grad = grad.f_conv_transpose2d(&self.weight, none, strides, padding, output_padding, self.groups, dilations)?;
+                let wide = grad.f_to_kind(self.weight.kind())?;
+                let wide = wide.f_conv_transpose2d(&self.weight, none, strides, padding, output_padding, self.groups, dilations)?;
+                let grad = wide.f_to_kind(grad.kind())?;
                 if w.symmetric() {
                     return Ok(grad);
                 }

@@ -1,6 +1,7 @@
 //! The operators: one file each, with shapes, forward, adjoint and bias side by side. One line in `operators!` enrols a file, one
 //! line in [`ONNX`] each name under which files write it.
 
+mod cast;
 mod dropout;
 mod pointwise;
 #[cfg(test)]
@@ -101,6 +102,8 @@ pub const ONNX: &[(&str, Reader)] = &[
     ("Add", |r| add_constant::read_add(r)),
     ("AveragePool", |r| AveragePool::read(r).map(op)),
     ("BatchNormalization", |r| BatchNorm::read(r).map(op)),
+    ("Cast", |r| cast::read(r)),
+    ("CastLike", |r| cast::read_like(r)),
     ("Clip", |r| Clip::read(r).map(op)),
     ("Concat", |r| Concat::read(r).map(op)),
     ("Conv", |r| Conv::read(r).map(op)),

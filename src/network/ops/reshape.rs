@@ -81,7 +81,12 @@ impl Reshape {
     /// Reads an ONNX Squeeze.
     pub fn read_squeeze(reading: &Reading) -> Result<Self, String> {
         let input = reading.activation(0)?;
-        let given = reading.axes(1, "axes")?.ok_or("axes are missing: which axes vanish would depend on the batch size")?;
+        let given = match reading.axes(1, "axes")? {
+            Some(axes) => axes,
+            // Left out, all of size 1 vanish: the batch too where the file fixes it, and that is read elsewhere.
+            None if reading.fixed_batch == Some(1) => return Err("takes away the batch axis".to_owned()),
+            None => (1..input.len()).filter(|&axis| input[axis] == 1).map(|axis| axis as i64).collect(),
+        };
         let axes: Vec<usize> = given.iter().map(|&a| reading::axis(a, input.len())).collect::<Result<_, _>>()?;
         if let Some(&axis) = axes.iter().find(|&&axis| axis == 0 || input[axis] != 1) {
             return Err(format!("axis {axis} of {input:?} cannot be taken away"));

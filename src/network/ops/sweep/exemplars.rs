@@ -333,6 +333,8 @@ fn shapes() -> Vec<Exemplar> {
     };
     vec![
         Exemplar::new("Identity", "", vec![image()], |x| x[0].clone()),
+        Exemplar::new("Cast", "to f16", vec![image()], |x| x[0].clone()).int("to", 10),
+        Exemplar::new("CastLike", "", vec![image(), constant(&weights(&[]))], |x| x[0].clone()),
         Exemplar::new("Dropout", "", vec![image()], |x| x[0].clone()),
         reshape("Reshape", "to rows", fixed(&[0, -1]), &[72]),
         reshape("Reshape", "with an open batch", fixed(&[-1, 72]), &[72]),

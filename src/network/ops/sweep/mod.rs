@@ -47,6 +47,8 @@ impl Random {
 
 const F64: Place = Place { device: Device::Cpu, kind: Kind::Double };
 const F32: Place = Place { device: Device::Cpu, kind: Kind::Float };
+const BF16: Place = Place { device: Device::Cpu, kind: Kind::BFloat16 };
+const F16: Place = Place { device: Device::Cpu, kind: Kind::Half };
 
 fn tensor(plain: &Plain, place: Place) -> Tensor {
     let shape: Vec<i64> = plain.shape.iter().map(|&size| size as i64).collect();
@@ -218,7 +220,7 @@ fn every_operator_and_every_name_has_an_exemplar() {
     for variant in Op::VARIANTS {
         assert!(operators.contains(variant), "no exemplar becomes the operator {variant}");
     }
-    let (same, vanishing) = (all.iter().filter(|exemplar| read(exemplar).is_none()), ["Identity", "Dropout"]);
+    let (same, vanishing) = (all.iter().filter(|exemplar| read(exemplar).is_none()), ["Identity", "Cast", "CastLike", "Dropout"]);
     assert_eq!(same.map(|exemplar| exemplar.op_type).collect::<Vec<_>>(), vanishing);
 }
 
@@ -298,6 +300,33 @@ fn channels_last_in_f32_gives_the_same() {
         near("output", &outputs.iter().map(plain).collect::<Vec<_>>(), &bench.expected, 1e-5)?;
         let w = bench.grad_out();
         near("grad_in", &bench.adjoint(F32, &w), &bench.adjoint(F64, &w), 1e-5)
+    });
+}
+
+/// Rounding makes ties, so that of the gradients only their type and that they are numbers is looked at.
+#[test]
+fn sixteen_bits_give_the_same_rounded() {
+    sweep(|bench| {
+        for (place, bound) in [(BF16, 4e-2), (F16, 5e-3)] {
+            let kernel = bench.kernel(place);
+            let inputs: Vec<Tensor> = bench.x.iter().map(|x| tensor(x, place)).collect();
+            let (outputs, saved) = bench.forward(&*kernel, &inputs);
+            near(&format!("{:?} output", place.kind), &outputs.iter().map(plain).collect::<Vec<_>>(), &bench.expected, bound)?;
+            let _ = kernel.bias(&saved).map_err(|e| format!("{:?} bias: {e}", place.kind))?;
+            let grad_out = bench.grad_out().iter().map(|w| Some(tensor(w, place).into())).collect();
+            for grad in kernel.adjoint(&saved, grad_out).map_err(|e| format!("{:?} adjoint: {e}", place.kind))?.iter().flatten() {
+                let numbers = plain(&grad.tensor).data.iter().all(|value| value.is_finite());
+                if grad.tensor.kind() != place.kind || !numbers {
+                    return Err(format!(
+                        "{:?} grad_in is {:?}, {}",
+                        place.kind,
+                        grad.tensor.kind(),
+                        if numbers { "finite" } else { "no number" }
+                    ));
+                }
+            }
+        }
+        Ok(())
     });
 }
 

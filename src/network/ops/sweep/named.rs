@@ -4,7 +4,7 @@ mod pointwise;
 
 use tch::{Kind, Tensor};
 
-use super::{F32, F64};
+use super::{BF16, F16, F32, F64};
 use crate::network::memory;
 use crate::network::op::{Place, Saved};
 use crate::network::ops::window::Window;
@@ -45,11 +45,9 @@ fn window(kernel: [usize; 2], strides: [usize; 2], begin: [usize; 2], end: [usiz
     Window { kernel, strides, dilations: [1, 1], pads_begin: begin, pads_end: end, ceil: false }
 }
 
-const BF16: Place = Place { device: tch::Device::Cpu, kind: Kind::BFloat16 };
-
 #[test]
 fn a_rectifier_s_derivative_at_zero_is_the_one_below() {
-    for place in [F64, F32, BF16] {
+    for place in [F64, F32, BF16, F16] {
         let found = run(Relu { slope: 0.0 }, place, [1, 1, 1, 3], &[-1.0, 0.0, 1.0], &[1.0, 1.0, 1.0]);
         assert_eq!((found.y, found.grad_in), (vec![0.0, 0.0, 1.0], vec![0.0, 0.0, 1.0]));
         let found = run(Relu { slope: 0.25 }, place, [1, 1, 1, 3], &[-1.0, 0.0, 1.0], &[1.0, 1.0, 1.0]);
@@ -59,7 +57,7 @@ fn a_rectifier_s_derivative_at_zero_is_the_one_below() {
 
 #[test]
 fn a_clip_s_derivative_at_its_bounds_is_zero_and_its_bias_the_bound() {
-    for place in [F64, F32, BF16] {
+    for place in [F64, F32, BF16, F16] {
         let found = run(Clip { low: 0.0, high: 6.0 }, place, [1, 1, 1, 5], &[-1.0, 0.0, 3.0, 6.0, 7.0], &[1.0; 5]);
         assert_eq!(found.y, [0.0, 0.0, 3.0, 6.0, 6.0]);
         assert_eq!(found.grad_in, [0.0, 0.0, 1.0, 0.0, 0.0]);
@@ -77,7 +75,7 @@ fn a_clip_of_one_value_is_that_value_once() {
 /// 0.7 and 0.1 lie between two numbers of bf16: y is the nearest, which has to count as the bound.
 #[test]
 fn a_bound_that_the_precision_does_not_have_is_reached_all_the_same() {
-    for (place, close) in [(F32, 1e-7), (BF16, 2e-3)] {
+    for (place, close) in [(F32, 1e-7), (BF16, 2e-3), (F16, 3e-4)] {
         for (low, high) in [(0.1, 0.7), (-0.7, -0.1), (0.3, 0.9)] {
             let found = run(Clip { low, high }, place, [1, 1, 1, 2], &[-1.0, 1.0], &[1.0; 2]);
             assert_eq!(found.grad_in, [0.0, 0.0], "{place:?} {low} {high}");
@@ -101,7 +99,7 @@ fn a_tie_in_max_pooling_has_one_winner_the_first_in_row_major_order() {
         1.0, 0.0,  0.0, 3.0,
         0.0, 0.0,  0.0, 0.0,
     ];
-    for place in [F64, F32, BF16] {
+    for place in [F64, F32, BF16, F16] {
         // The same picture in every channel, so that a vectorised kernel is tried too.
         let (x, grad, wanted) = (x.repeat(19), [1.0, 3.0].repeat(19), wanted.repeat(19));
         let found = run(pool(), place, [1, 19, 2, 4], &x, &grad);
@@ -120,7 +118,7 @@ fn windows_that_overlap_give_their_gradients_to_one_winner_together() {
 #[test]
 fn a_border_is_no_pixel_of_a_max_pool() {
     for (begin, end) in [([1, 1], [1, 1]), ([0, 0], [1, 1]), ([1, 1], [0, 0]), ([2, 2], [2, 2])] {
-        for place in [F64, F32, BF16] {
+        for place in [F64, F32, BF16, F16] {
             let pool = MaxPool { window: window([3, 3], [2, 2], begin, end) };
             let x: Vec<f64> = (0..16).map(|i| -20.0 + f64::from(i)).collect();
             let outputs = pool.window.output([4, 4]).unwrap();

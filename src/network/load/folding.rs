@@ -1,0 +1,131 @@
+//! What is known when a network is loaded: shape arithmetic, constants, conditions.
+
+use std::rc::Rc;
+
+use super::{Form, Item, Loader, MAX_KNOWN};
+use crate::network::constant_folding;
+use crate::network::graph::{Constant, Node};
+use crate::network::reading::Reading;
+use crate::network::shape_arithmetic::{self, Dim, Known};
+
+impl Loader<'_> {
+    /// Whether the node stands under conditions that hold; nodes of the other branch of an `If` are never looked at.
+    pub fn runs(&self, index: usize) -> Result<bool, String> {
+        for guard in self.graph.guards.get(&index).into_iter().flatten() {
+            if self.condition(Some(guard.condition))? != guard.wanted {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// A condition's value.
+    fn condition(&self, value: Option<usize>) -> Result<bool, String> {
+        let known = match self.item(value) {
+            Some(Item::Constant(constant, _)) => constant.integers(),
+            Some(Item::Known(known)) => known.as_fixed(),
+            Some(Item::Activation(..) | Item::Quantised(..)) => {
+                return Err("stands under a condition that depends on the picture; only conditions that are known when the network is \
+                            loaded are supported"
+                    .to_owned());
+            }
+            None => None,
+        };
+        match known.as_deref() {
+            Some([value]) => Ok(*value != 0),
+            _ => Err("stands under a condition that is not known when the network is loaded".to_owned()),
+        }
+    }
+
+    /// Hands on the outputs of an `If`'s branch. The reader has put the branches' nodes before it: its inputs are the condition, the
+    /// outputs of the one branch, and those of the other. True where the node was that.
+    pub fn decide(&mut self, node: &Node) -> Result<bool, String> {
+        if node.op_type != "If" || !node.domain.is_empty() {
+            return Ok(false);
+        }
+        let count = node.outputs.len();
+        let Some((&condition, results)) = node.inputs.split_first().filter(|(_, results)| results.len() == 2 * count) else {
+            return Err("its branches do not make as many values as it does".to_owned());
+        };
+        let first = if self.condition(condition)? { 0 } else { count };
+        for (&output, &result) in node.outputs.iter().zip(&results[first..first + count]) {
+            if let (Some(output), Some(result)) = (output, result) {
+                self.items[output] = self.items[result].clone();
+            }
+        }
+        Ok(true)
+    }
+
+    /// Folds shape arithmetic and what works on constants only: true where the node was that.
+    pub fn fold(&mut self, node: &Node) -> Result<bool, String> {
+        Ok(self.fold_shapes(node)? || self.fold_constants(node)?)
+    }
+
+    fn fold_shapes(&mut self, node: &Node) -> Result<bool, String> {
+        let floats = node.inputs.iter().any(|&input| matches!(self.item(input), Some(Item::Known(known)) if known.float));
+        let known: Vec<Option<Rc<Known>>> = node
+            .inputs
+            .iter()
+            .map(|&input| match self.item(input) {
+                Some(Item::Constant(constant, None)) if floats => Known::of_floats(constant).map(Rc::new),
+                Some(Item::Constant(_, known)) => known.clone(),
+                Some(Item::Known(known)) => Some(known.clone()),
+                _ => None,
+            })
+            .collect();
+        let of_sizes = |sizes: &[usize]| sizes.iter().map(|&size| Dim::of(size as i64)).collect::<Vec<_>>();
+        let shapes: Vec<Option<Vec<Dim>>> = node
+            .inputs
+            .iter()
+            .map(|&input| match self.item(input)? {
+                Item::Activation(value, Form::Lifted) => Some(of_sizes(&self.network.values[*value].shape[1..])),
+                Item::Activation(value, _) | Item::Quantised(value, _) => {
+                    Some([vec![Dim::BATCH], of_sizes(&self.network.values[*value].shape[1..])].concat())
+                }
+                Item::Constant(constant, _) => Some(of_sizes(&constant.shape)),
+                Item::Known(_) => None,
+            })
+            .collect();
+        let inputs: Vec<Option<&Known>> = known.iter().map(Option::as_deref).collect();
+        let input_shapes: Vec<Option<&[Dim]>> = shapes.iter().map(Option::as_deref).collect();
+        let folded = shape_arithmetic::fold(node, &inputs, &input_shapes).map_err(|error| error.to_string())?;
+        let Some(results) = folded else { return Ok(false) };
+        for (output, known) in node.outputs.iter().zip(results) {
+            self.total_known += known.values.len();
+            if let Some(output) = output {
+                self.items[*output] = Some(Item::Known(Rc::new(known)));
+            }
+        }
+        if self.total_known > MAX_KNOWN {
+            return Err(format!("shape arithmetic up to here makes over {MAX_KNOWN} integers"));
+        }
+        Ok(true)
+    }
+
+    fn fold_constants(&mut self, node: &Node) -> Result<bool, String> {
+        let fixed = |&input: &Option<usize>| match self.item(input) {
+            Some(Item::Constant(..)) => true,
+            Some(Item::Known(known)) => known.as_fixed().is_some(),
+            Some(Item::Activation(..) | Item::Quantised(..)) => false,
+            None => input.is_none(),
+        };
+        if !node.domain.is_empty() || !node.inputs.iter().all(fixed) {
+            return Ok(false);
+        }
+        let results: Vec<Constant> = {
+            let (operands, _) = self.operands(node)?;
+            let reading = Reading { node, operands, opset: self.graph.opset, fixed_batch: self.network.fixed_batch };
+            match constant_folding::fold(&reading, &self.budget)? {
+                Some(results) => results,
+                None => return Ok(false),
+            }
+        };
+        for (output, constant) in node.outputs.iter().zip(results) {
+            if let Some(output) = output {
+                let known = Known::of(&constant).map(Rc::new);
+                self.items[*output] = Some(Item::Constant(Rc::new(constant), known));
+            }
+        }
+        Ok(true)
+    }
+}

@@ -1,0 +1,275 @@
+//! What a file says about constants, conditions, quantisation and layouts is understood when it is loaded: each network equals one that says
+//! the same plainly.
+
+#![allow(clippy::unwrap_used)]
+
+use gradcast::network::graph::{Attribute, Constant, ElementType, Elements, Graph, Guard, InputDim, ValueId};
+use gradcast::network::load::{LoadOptions, load};
+use gradcast::network::manifest::Layout;
+use gradcast::network::op::Place;
+use gradcast::network::plan::Plan;
+use gradcast::network::structure::Network;
+use gradcast::saliency::{Explainer, Rescale, Target};
+use graphs::{Builder, ints};
+use tch::{Device, Kind, Tensor};
+
+mod graphs;
+
+const F64: Place = Place { device: Device::Cpu, kind: Kind::Double };
+
+fn loaded(graph: &Graph) -> Network {
+    load(graph, &LoadOptions::default()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn refused(graph: &Graph) -> String {
+    load(graph, &LoadOptions::default()).err().expect("a network that is refused").to_string()
+}
+
+fn picture(batch: i64, network: &Network) -> Tensor {
+    let shape: Vec<i64> = network.input_shape()[1..].iter().map(|&size| size as i64).collect();
+    let size = [vec![batch], shape].concat();
+    let count = size.iter().product::<i64>();
+    let values: Vec<f64> = (0..count).map(|i| (i as f64 * 0.7311).sin()).collect();
+    Tensor::from_slice(&values).reshape(size)
+}
+
+fn infer(network: &Network, x: &Tensor) -> Tensor {
+    let plan = Plan::new(network, F64).unwrap();
+    plan.infer(&plan.prepare(x).unwrap()).unwrap()
+}
+
+#[track_caller]
+fn assert_near(a: &Tensor, b: &Tensor) {
+    assert_eq!(a.size(), b.size());
+    let off = (a - b).abs().max().double_value(&[]);
+    assert!(off < 1e-9, "{off}");
+}
+
+/// The network says everything: what it explains sums up to what it says.
+#[track_caller]
+fn assert_complete(network: &Network) {
+    let explainer = Explainer::new(Plan::new(network, F64).unwrap(), Rescale::Node);
+    let explanation = explainer.explain(&picture(2, network), &mut |_| Ok(Target::Argmax)).unwrap();
+    let residual = explanation.residual.abs().max().double_value(&[]);
+    assert!(residual < 1e-9, "{residual}");
+}
+
+fn int(value: i64) -> Attribute {
+    Attribute::Int(value)
+}
+
+#[test]
+fn weights_may_be_made_by_nodes() {
+    let mut b = Builder::new(3, 8, 8);
+    let w = b.weights(&[4, 3, 3, 3]);
+    let kept = b.graph.constants[&w].clone();
+    let axes = [("axes", ints(&[1, 2, 3]))];
+    let mean = b.with("ReduceMean", &[w], &axes);
+    let centred = b.node("Sub", &[w, mean]);
+    let square = b.node("Mul", &[centred, centred]);
+    let variance = b.with("ReduceMean", &[square], &axes);
+    let scale = b.node("Sqrt", &[variance]);
+    let standard = b.node("Div", &[centred, scale]);
+    let y = b.with("Conv", &[0, standard], &[("pads", ints(&[1; 4]))]);
+    let output = b.classes(y, 4, 5);
+    let network = loaded(&b.finish(output));
+    assert_eq!(network.steps.iter().map(|step| step.op.rules().name()).collect::<Vec<_>>()[0], "Conv");
+
+    let mut values = kept.floats().unwrap();
+    for filter in values.chunks_exact_mut(27) {
+        let mean = filter.iter().sum::<f64>() / 27.0;
+        let deviation = (filter.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / 27.0).sqrt();
+        filter.iter_mut().for_each(|v| *v = (*v - mean) / deviation);
+    }
+    let mut plain = Builder::new(3, 8, 8);
+    let same = plain.weights(&[4, 3, 3, 3]);
+    plain.graph.constants.insert(same, Constant::from_floats(vec![4, 3, 3, 3], values));
+    let y = plain.with("Conv", &[0, same], &[("pads", ints(&[1; 4]))]);
+    let output = plain.classes(y, 4, 5);
+    let plain = loaded(&plain.finish(output));
+    let x = picture(2, &network);
+    assert_near(&infer(&network, &x), &infer(&plain, &x));
+}
+
+/// A Relu in the one branch, nothing that could be loaded in the other, under a condition made of the input's rows.
+fn with_branches(rows: usize, least: i64) -> Graph {
+    let mut b = Builder::new(3, rows, 8);
+    let shape = b.node("Shape", &[0]);
+    let (two, least) = (b.integers(&[2]), b.integers(&[least]));
+    let size = b.with("Gather", &[shape, two], &[("axis", int(0))]);
+    let condition = b.node("Greater", &[size, least]);
+    let then = b.node("Relu", &[0]);
+    let other = b.node("Whirl", &[0]);
+    let output = b.node("If", &[condition, then, other]);
+    let index = |output: ValueId| b.graph.nodes.iter().position(|node| node.outputs == [Some(output)]).unwrap();
+    for (value, wanted) in [(then, true), (other, false)] {
+        let index = index(value);
+        b.graph.guards.insert(index, vec![Guard { condition, wanted }]);
+    }
+    b.finish(output)
+}
+
+#[test]
+fn the_branch_whose_condition_holds_is_loaded() {
+    assert_eq!(loaded(&with_branches(8, 4)).steps.len(), 1);
+    assert!(refused(&with_branches(4, 4)).contains("\"Whirl_4\" (Whirl, domain ai.onnx): has no FullGrad rules"));
+    let mut graph = with_branches(8, 4);
+    // The picture itself as the condition.
+    for guard in graph.guards.values_mut().flatten() {
+        guard.condition = 0;
+    }
+    assert!(refused(&graph).contains("depends on the picture"));
+}
+
+/// y = Conv(x), quantised to uint8 and back, and classes. Its zero is at `zero`.
+fn quantised(zero: u8, readers: &str) -> Graph {
+    let mut b = Builder::new(3, 8, 8);
+    let y = b.conv(0, 3, 4, 3, false);
+    let scale = b.scalar(0.01);
+    let zero = b.constant(Constant { shape: vec![], elements: Elements::U8([zero].into()) });
+    let integers = b.node("QuantizeLinear", &[y, scale, zero]);
+    let y = b.node(readers, &[integers, scale, zero]);
+    let output = b.classes(y, 4, 5);
+    b.finish(output)
+}
+
+#[test]
+fn a_quantised_pair_is_a_clip() {
+    let network = loaded(&quantised(100, "DequantizeLinear"));
+    assert!(network.notes.iter().any(|note| note.contains("1 pairs of QuantizeLinear and DequantizeLinear")), "{:?}", network.notes);
+    let mut b = Builder::new(3, 8, 8);
+    let y = b.conv(0, 3, 4, 3, false);
+    b.scalar(0.01);
+    let (low, high) = (b.scalar(-1.0), b.scalar(1.55));
+    let y = b.node("Clip", &[y, low, high]);
+    let output = b.classes(y, 4, 5);
+    let plain = loaded(&b.finish(output));
+    let x = picture(2, &network);
+    assert_near(&infer(&network, &x), &infer(&plain, &x));
+    assert_complete(&network);
+    assert!(refused(&quantised(100, "QLinearConv")).contains("QDQ form"));
+}
+
+fn fixed_at_one(b: &mut Builder) {
+    if let Some(shape) = &mut b.graph.inputs[0].shape {
+        shape[0] = InputDim::Fixed(1);
+    }
+}
+
+/// The channel shuffle of ShuffleNet v2, through axes before which the batch is one.
+#[test]
+fn a_batch_of_one_may_be_moved_among_other_axes() {
+    let mut b = Builder::new(3, 6, 6);
+    fixed_at_one(&mut b);
+    let y = b.conv(0, 3, 8, 3, true);
+    let target = b.integers(&[4, 2, 36]);
+    let y = b.node("Reshape", &[y, target]);
+    let y = b.with("Transpose", &[y], &[("perm", ints(&[1, 0, 2]))]);
+    let y = b.node("Relu", &[y]);
+    let target = b.integers(&[2, -1, 4, 6, 6]);
+    let y = b.node("Reshape", &[y, target]);
+    let one = b.integers(&[1]);
+    let two = b.integers(&[2]);
+    let zero = b.integers(&[0]);
+    let y = b.node("Slice", &[y, one, two, zero]);
+    let y = b.node("Squeeze", &[y, zero]);
+    let output = b.classes(y, 4, 5);
+    let network = loaded(&b.finish(output));
+
+    // Odd channels.
+    let mut b = Builder::new(3, 6, 6);
+    let y = b.conv(0, 3, 8, 3, true);
+    let target = b.integers(&[0, 4, 2, 36]);
+    let y = b.node("Relu", &[y]);
+    let y = b.node("Reshape", &[y, target]);
+    let (one, two) = (b.integers(&[1]), b.integers(&[2]));
+    let y = b.node("Slice", &[y, one, two, two]);
+    let target = b.integers(&[0, 4, 6, 6]);
+    let y = b.node("Reshape", &[y, target]);
+    let output = b.classes(y, 4, 5);
+    let plain = loaded(&b.finish(output));
+    let x = picture(3, &network);
+    assert_near(&infer(&network, &x), &infer(&plain, &x));
+    assert_complete(&network);
+}
+
+#[test]
+fn what_needs_the_moved_batch_is_refused_by_name() {
+    let mut b = Builder::new(8, 6, 6);
+    fixed_at_one(&mut b);
+    let target = b.integers(&[4, 2, 6, 6]);
+    let y = b.node("Reshape", &[0, target]);
+    let y = b.conv(y, 2, 3, 3, true);
+    assert!(refused(&b.finish(y)).contains("moved the batch axis"));
+}
+
+fn channels_last(free: bool) -> Builder {
+    let side = |size| if free { InputDim::Free("side".to_owned()) } else { InputDim::Fixed(size) };
+    Builder::with_input(Some(vec![InputDim::Free("N".to_owned()), side(8), side(10), InputDim::Fixed(3)]))
+}
+
+#[test]
+fn channels_may_come_last() {
+    let plain = {
+        let mut b = Builder::new(3, 8, 10);
+        let y = b.conv(0, 3, 4, 3, true);
+        let output = b.classes(y, 4, 5);
+        loaded(&b.finish(output))
+    };
+    for free in [false, true] {
+        let mut b = channels_last(free);
+        let y = b.with("Transpose", &[0], &[("perm", ints(&[0, 3, 1, 2]))]);
+        let y = b.conv(y, 3, 4, 3, true);
+        let output = b.classes(y, 4, 5);
+        let network = load(&b.finish(output), &LoadOptions { input_size: Some((8, 10)), ..LoadOptions::default() }).unwrap();
+        assert_eq!(network.input_shape(), &[1, 3, 8, 10]);
+        assert_eq!(network.steps.len(), plain.steps.len(), "the two transposes are none");
+        assert!(network.notes.iter().any(|note| note.contains("(N, H, W, C)")));
+        let x = picture(2, &plain);
+        assert_near(&infer(&network, &x), &infer(&plain, &x));
+    }
+    // Without a transpose of the file's own, its axes are as the file has them; and what the sizes tell can be denied.
+    let mut b = channels_last(false);
+    let output = b.node("Relu", &[0]);
+    let graph = b.finish(output);
+    let network = loaded(&graph);
+    assert_eq!((network.input_shape(), network.output_shape()), (&vec![1, 3, 8, 10], &vec![1, 8, 10, 3]));
+    let network = load(&graph, &LoadOptions { layout: Some(Layout::Nchw), ..LoadOptions::default() }).unwrap();
+    assert_eq!(network.input_shape(), &[1, 8, 10, 3]);
+}
+
+#[test]
+fn bytes_may_be_cast() {
+    let mut b = Builder::new(3, 8, 8);
+    b.graph.inputs[0].element = ElementType::U8;
+    let x = b.with("Cast", &[0], &[("to", int(1))]);
+    let output = b.classes(x, 3, 5);
+    let network = loaded(&b.finish(output));
+    assert!(network.notes.iter().any(|note| note.contains("takes bytes")));
+    assert_complete(&network);
+    let mut b = Builder::new(3, 8, 8);
+    b.graph.inputs[0].element = ElementType::U8;
+    let output = b.classes(0, 3, 5);
+    assert!(refused(&b.finish(output)).contains("bytes of the input"));
+}
+
+/// Sizes times scales in floating point, as a Resize gets them; the batch goes through.
+#[test]
+fn sizes_go_through_floats() {
+    let mut b = Builder::new(4, 6, 6);
+    let shape = b.node("Shape", &[0]);
+    let shape = b.with("Cast", &[shape], &[("to", int(1))]);
+    let factors = b.floats(&[1.0, 9.0, 1.0, 1.0]);
+    let scaled = b.node("Mul", &[shape, factors]);
+    let (zero, two, four) = (b.integers(&[0]), b.integers(&[2]), b.integers(&[4]));
+    let front = b.node("Slice", &[scaled, zero, two, zero]);
+    let back = b.node("Slice", &[scaled, two, four, zero]);
+    let third = b.scalar(0.35);
+    let back = b.node("Mul", &[back, third]);
+    let back = b.node("Floor", &[back]);
+    let target = b.with("Concat", &[front, back], &[("axis", int(0))]);
+    let target = b.with("Cast", &[target], &[("to", int(7))]);
+    let output = b.node("Reshape", &[0, target]);
+    // (N, 36, 2, 2): 0.35 * 6 is 2.1.
+    assert_eq!(loaded(&b.finish(output)).output_shape(), &[1, 36, 2, 2]);
+}
