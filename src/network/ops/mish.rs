@@ -29,8 +29,9 @@ impl Pointwise for Mish {
     }
 
     fn bias(&self, u: &Tensor) -> Result<Tensor> {
-        let t = u.f_logaddexp(&u.f_zeros_like()?)?.f_tanh()?;
-        let s = u.f_sigmoid()?;
-        Ok(Tensor::f_tanh_backward(&s, &t)?.f_mul(&u.f_square()?)?.f_neg()?)
+        let twice = u.f_logaddexp(&u.f_zeros_like()?)?.f_mul_scalar(2.0)?;
+        // 1 - t^2 = 4 s(2 k) s(-2 k) for t = tanh(k), which is no difference of two numbers close to 1.
+        let rest = twice.f_sigmoid()?.f_mul(&twice.f_neg()?.f_sigmoid()?)?.f_mul_scalar(-4.0)?;
+        Ok(rest.f_mul(&u.f_sigmoid()?)?.f_mul(&u.f_square()?)?)
     }
 }

@@ -3,6 +3,7 @@
 
 mod cast;
 mod dropout;
+mod operands;
 mod pointwise;
 mod resize_axis;
 #[cfg(test)]
@@ -46,6 +47,7 @@ macro_rules! operators {
 }
 
 operators! {
+    abs::Abs,
     add::Add,
     add_constant::AddConstant,
     average_pool::AveragePool,
@@ -55,11 +57,14 @@ operators! {
     conv::Conv,
     conv_transpose::ConvTranspose,
     depth_to_space::DepthToSpace,
+    cos::Cos,
     divide::Divide,
+    elu::Elu,
     erf::Erf,
     exp::Exp,
     expand::Expand,
     gather::Gather,
+    extreme::Extreme,
     gelu::Gelu,
     hard_sigmoid::HardSigmoid,
     hard_swish::HardSwish,
@@ -67,11 +72,13 @@ operators! {
     linear::Linear,
     lrn::Lrn,
     mat_mul::MatMul,
+    log::Log,
     max_pool::MaxPool,
     mish::Mish,
     multiply::Multiply,
     pad::Pad,
     power::Power,
+    prelu::PRelu,
     reciprocal::Reciprocal,
     reduce::Reduce,
     reduce_mean::ReduceMean,
@@ -79,20 +86,28 @@ operators! {
     reshape::Reshape,
     resize::Resize,
     scale::Scale,
+    select::Where,
     sigmoid::Sigmoid,
     silu::Silu,
+    sin::Sin,
     slice::Slice,
     softmax::Softmax,
     softplus::Softplus,
+    softsign::Softsign,
     sqrt::Sqrt,
+    steps::Steps,
     subtract::Subtract,
+    sum::Sum,
     tanh::Tanh,
+    thresholded_relu::ThresholdedRelu,
     transpose::Transpose,
 }
 
 use self::reduce::Reduction;
 pub use conv::{ConvKernel, flipped_weight};
 pub use layer_norm::Over;
+pub use operands::Operands;
+pub use steps::Jumping;
 pub use window::Window;
 
 /// What a node of a file becomes.
@@ -113,18 +128,25 @@ fn op(op: impl Into<Op>) -> Read {
 
 /// ONNX's names (domain "") and who reads them.
 pub const ONNX: &[(&str, Reader)] = &[
+    ("Abs", |r| pointwise::read(r, Abs)),
     ("Add", |r| add_constant::read_add(r)),
+    ("And", |r| Steps::read(r, Jumping::And)),
     ("AveragePool", |r| AveragePool::read(r).map(op)),
     ("BatchNormalization", |r| BatchNorm::read(r).map(op)),
     ("Cast", |r| cast::read(r)),
     ("CastLike", |r| cast::read_like(r)),
+    ("Ceil", |r| Steps::read(r, Jumping::Ceil)),
+    ("Celu", |r| Elu::read_celu(r).map(op)),
     ("Clip", |r| Clip::read(r).map(op)),
     ("Concat", |r| Concat::read(r).map(op)),
     ("Conv", |r| Conv::read(r).map(op)),
     ("ConvTranspose", |r| ConvTranspose::read(r).map(op)),
     ("DepthToSpace", |r| DepthToSpace::read(r).map(op)),
+    ("Cos", |r| pointwise::read(r, Cos)),
     ("Div", |r| divide::read(r)),
     ("Dropout", |r| dropout::read(r)),
+    ("Elu", |r| Elu::read(r).map(op)),
+    ("Equal", |r| Steps::read(r, Jumping::Equal)),
     ("Erf", |r| pointwise::read(r, Erf)),
     ("Exp", |r| pointwise::read(r, Exp)),
     ("Expand", |r| Expand::read(r).map(op)),
@@ -135,6 +157,9 @@ pub const ONNX: &[(&str, Reader)] = &[
     ("GlobalAveragePool", |r| ReduceMean::read_global(r).map(op)),
     ("GlobalMaxPool", |r| Reduce::read_global_max(r).map(op)),
     ("GroupNormalization", |r| LayerNorm::read_group(r).map(op)),
+    ("Floor", |r| Steps::read(r, Jumping::Floor)),
+    ("Greater", |r| Steps::read(r, Jumping::Greater)),
+    ("GreaterOrEqual", |r| Steps::read(r, Jumping::GreaterOrEqual)),
     ("HardSigmoid", |r| HardSigmoid::read(r).map(op)),
     ("HardSwish", |r| pointwise::read(r, HardSwish)),
     ("Identity", |r| r.activation(0).map(|_| Read::Same)),
@@ -144,11 +169,21 @@ pub const ONNX: &[(&str, Reader)] = &[
     ("LeakyRelu", |r| Relu::read_leaky(r).map(op)),
     ("LogSoftmax", |r| Softmax::read(r, true).map(op)),
     ("MatMul", |r| mat_mul::read(r)),
+    ("Less", |r| Steps::read(r, Jumping::Less)),
+    ("LessOrEqual", |r| Steps::read(r, Jumping::LessOrEqual)),
+    ("Log", |r| pointwise::read(r, Log)),
+    ("MatMul", |r| Linear::read_matmul(r).map(op)),
+    ("Max", |r| Extreme::read(r, true)),
     ("MaxPool", |r| MaxPool::read(r).map(op)),
+    ("Mean", |r| Sum::read(r, true)),
+    ("Min", |r| Extreme::read(r, false)),
     ("Mish", |r| pointwise::read(r, Mish)),
     ("Mul", |r| multiply::read(r)),
     ("Neg", |r| pointwise::read(r, Scale::by(-1.0))),
     ("Pad", |r| Pad::read(r).map(op)),
+    ("Not", |r| Steps::read(r, Jumping::Not)),
+    ("Or", |r| Steps::read(r, Jumping::Or)),
+    ("PRelu", |r| PRelu::read(r).map(op)),
     ("Pow", |r| Power::read(r).map(op)),
     ("Reciprocal", |r| Reciprocal::read(r).map(op)),
     ("ReduceL1", |r| Reduce::read(r, Reduction::L1).map(op)),
@@ -162,18 +197,27 @@ pub const ONNX: &[(&str, Reader)] = &[
     ("Relu", |r| Relu::read(r).map(op)),
     ("Reshape", |r| Reshape::read(r).map(op)),
     ("Resize", |r| Resize::read(r).map(op)),
+    ("Round", |r| Steps::read(r, Jumping::Round)),
+    ("Selu", |r| Elu::read_selu(r).map(op)),
     ("Sigmoid", |r| pointwise::read(r, Sigmoid)),
+    ("Sign", |r| Steps::read(r, Jumping::Sign)),
+    ("Sin", |r| pointwise::read(r, Sin)),
     ("Slice", |r| Slice::read(r).map(op)),
     ("Softmax", |r| Softmax::read(r, false).map(op)),
     ("Softplus", |r| pointwise::read(r, Softplus)),
     ("SpaceToDepth", |r| DepthToSpace::read_inverse(r).map(op)),
+    ("Softsign", |r| pointwise::read(r, Softsign)),
     ("Split", |r| Slice::read_split(r).map(op)),
     ("Sqrt", |r| pointwise::read(r, Sqrt)),
     ("Squeeze", |r| Reshape::read_squeeze(r).map(op)),
     ("Sub", |r| add_constant::read_sub(r)),
+    ("Sum", |r| Sum::read(r, false)),
     ("Swish", |r| Silu::read(r).map(op)),
     ("Tanh", |r| pointwise::read(r, Tanh)),
+    ("ThresholdedRelu", |r| ThresholdedRelu::read(r).map(op)),
     ("Transpose", |r| Transpose::read(r).map(op)),
     ("Unsqueeze", |r| Reshape::read_unsqueeze(r).map(op)),
     ("Upsample", |r| Resize::read_upsample(r).map(op)),
+    ("Where", |r| Where::read(r).map(op)),
+    ("Xor", |r| Steps::read(r, Jumping::Xor)),
 ];

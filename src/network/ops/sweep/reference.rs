@@ -28,6 +28,11 @@ impl Plain {
         Plain { shape: self.shape.clone(), data: self.data.iter().map(|&x| value(x)).collect() }
     }
 
+    /// The same elements in another shape.
+    pub fn laid_out(&self, shape: &[usize]) -> Self {
+        Plain { shape: shape.to_vec(), data: self.data.clone() }
+    }
+
     /// The same elements in another shape; the batch stays in front.
     pub fn reshaped(&self, image: &[usize]) -> Self {
         let shape = [&self.shape[..1], image].concat();
