@@ -355,6 +355,21 @@ fn small_files_that_ask_for_much_are_refused() {
     let output = b.node("Reshape", &[0, joined]);
     refused(&b.finish(output), &["Concat_0"]);
 
+    // Constants that double, of constants that are small; and one that is read again and again.
+    let mut b = Builder::new(6, 8, 8);
+    let mut x = b.weights(&[1, 2]);
+    for _ in 0..40 {
+        x = b.with("Concat", &[x, x], &[("axis", int(0))]);
+    }
+    let output = b.node("Add", &[0, x]);
+    refused(&b.finish(output), &["Concat_", "constants"]);
+    let mut b = Builder::new(6, 8, 8);
+    let sizes = b.integers(&[1 << 11, 1 << 11]);
+    let large = b.node("ConstantOfShape", &[sizes]);
+    let square = b.node("MatMul", &[large, large]);
+    let output = b.node("MatMul", &[0, square]);
+    refused(&b.finish(output), &["MatMul_1", "steps"]);
+
     // Axes without end.
     let mut b = Builder::new(6, 8, 8);
     let axes = b.integers(&[1, 2, 3, 4]);

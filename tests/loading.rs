@@ -3,9 +3,12 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::path::Path;
+
 use gradcast::network::graph::{Attribute, Constant, ElementType, Elements, Graph, Guard, InputDim, ValueId};
 use gradcast::network::load::{LoadOptions, load};
 use gradcast::network::manifest::Layout;
+use gradcast::network::onnx::{Limits, read_bytes};
 use gradcast::network::op::Place;
 use gradcast::network::plan::Plan;
 use gradcast::network::structure::Network;
@@ -22,7 +25,7 @@ fn loaded(graph: &Graph) -> Network {
 }
 
 fn refused(graph: &Graph) -> String {
-    load(graph, &LoadOptions::default()).err().expect("a network that is refused").to_string()
+    load(graph, &LoadOptions::default()).expect_err("a network that is refused").to_string()
 }
 
 fn picture(batch: i64, network: &Network) -> Tensor {
@@ -119,6 +122,28 @@ fn the_branch_whose_condition_holds_is_loaded() {
         guard.condition = 0;
     }
     assert!(refused(&graph).contains("depends on the picture"));
+}
+
+/// A condition on the batch size is known where the file fixes it.
+#[test]
+fn a_condition_on_the_batch_wants_a_fixed_one() {
+    let graph = |fixed: bool| {
+        let mut b = Builder::new(3, 8, 8);
+        if fixed {
+            fixed_at_one(&mut b);
+        }
+        let shape = b.node("Shape", &[0]);
+        let (zero, one) = (b.integers(&[0]), b.integers(&[1]));
+        let batch = b.with("Gather", &[shape, zero], &[("axis", int(0))]);
+        let condition = b.node("Equal", &[batch, one]);
+        let (then, other) = (b.node("Relu", &[0]), b.node("Whirl", &[0]));
+        let output = b.node("If", &[condition, then, other]);
+        b.graph.guards.insert(3, vec![Guard { condition, wanted: true }]);
+        b.graph.guards.insert(4, vec![Guard { condition, wanted: false }]);
+        b.finish(output)
+    };
+    assert_eq!(loaded(&graph(true)).steps.len(), 1);
+    assert!(refused(&graph(false)).contains("batch size"));
 }
 
 /// y = Conv(x), quantised to uint8 and back, and classes. Its zero is at `zero`.
@@ -272,4 +297,72 @@ fn sizes_go_through_floats() {
     let output = b.node("Reshape", &[0, target]);
     // (N, 36, 2, 2): 0.35 * 6 is 2.1.
     assert_eq!(loaded(&b.finish(output)).output_shape(), &[1, 36, 2, 2]);
+}
+
+/// The parts of a split that are taken one by one.
+#[test]
+fn parts_may_come_as_a_sequence() {
+    let mut b = Builder::new(3, 8, 8);
+    let y = b.conv(0, 3, 4, 3, true);
+    let three = b.constant(Constant { shape: vec![], elements: Elements::I64([3].into()) });
+    let parts = b.with("SplitToSequence", &[y, three], &[("axis", int(1))]);
+    let (first, last) = (b.constant(index(0)), b.constant(index(-1)));
+    let (p, q) = (b.node("SequenceAt", &[parts, first]), b.node("SequenceAt", &[parts, last]));
+    let turned = b.node("SequenceConstruct", &[q, p]);
+    let y = b.with("ConcatFromSequence", &[turned], &[("axis", int(1))]);
+    let output = b.classes(y, 4, 5);
+    let network = loaded(&b.finish(output));
+
+    let mut b = Builder::new(3, 8, 8);
+    let y = b.conv(0, 3, 4, 3, true);
+    let parts = {
+        let lengths = b.integers(&[3, 1]);
+        b.many("Split", &[y, lengths], &[("axis", int(1))], 2)
+    };
+    let y = b.with("Concat", &[parts[1], parts[0]], &[("axis", int(1))]);
+    let output = b.classes(y, 4, 5);
+    let plain = loaded(&b.finish(output));
+    let x = picture(2, &network);
+    assert_near(&infer(&network, &x), &infer(&plain, &x));
+}
+
+fn index(value: i64) -> Constant {
+    Constant { shape: vec![], elements: Elements::I64([value].into()) }
+}
+
+/// Whatever becomes of a file, it is loaded or refused with a sentence.
+#[test]
+fn damaged_files_are_an_answer() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/onnx_read");
+    let mut state = 1_u64;
+    let mut random = |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below.max(1)
+    };
+    let (mut loads, mut read) = (0, 0);
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let whole = std::fs::read(entry.unwrap().path()).unwrap();
+        for _ in 0..60 {
+            let mut bytes = whole.clone();
+            for _ in 0..=random(3) {
+                let at = random(bytes.len());
+                if let Some(byte) = bytes.get_mut(at) {
+                    *byte = if random(2) == 0 { random(256) as u8 } else { *byte ^ (1 << random(8)) };
+                }
+            }
+            let Ok(graph) = read_bytes(bytes, None, &Limits::default()) else { continue };
+            read += 1;
+            let output = graph.outputs.first().map(|&output| graph.values[output].clone());
+            match load(&graph, &LoadOptions { input_size: Some((32, 32)), output, layout: None }) {
+                Ok(network) => {
+                    loads += 1;
+                    for step in &network.steps {
+                        assert!(step.op.rules().shapes(&network.input_shapes(step)).is_ok());
+                    }
+                }
+                Err(error) => assert!(error.to_string().len() > 10, "no sentence: {error}"),
+            }
+        }
+    }
+    assert!(loads > 0 && read > loads, "{loads} of {read} are loaded");
 }

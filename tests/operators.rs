@@ -13,7 +13,8 @@ const HEAD: &str = "\
 
 ONNX operators that a network may be made of: each has rules for forward pass, adjoint and bias. `gradcast inspect --ops` prints the same
 list. A network with another operator is refused when it is loaded, by the node's name, and so is an attribute that an operator's rules
-do not know. Arithmetic on shapes is folded when a network is loaded and needs no rules.
+do not know. Arithmetic on shapes and on constants is folded when a network is loaded and needs no rules; an `If` is decided then, and a
+QuantizeLinear with its DequantizeLinear is read as a Clip.
 
 | operator | its definition |
 |---|---|

@@ -5,11 +5,12 @@ mod folding;
 mod input;
 mod lifted;
 mod quantised;
+mod sequences;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use self::input::ImageInput;
+pub use self::input::{ImageInput, image_input};
 use super::canonical;
 use super::constant_folding::{Budget, Quantisation};
 use super::graph::{Constant, Graph, InputDim, Node, ValueId};
@@ -51,6 +52,7 @@ enum Item {
     Activation(usize, Form),
     /// Integers that stand for this value of the network.
     Quantised(usize, Quantisation),
+    Sequence(Rc<Vec<Item>>),
 }
 
 /// How the file sees a value of the network.
@@ -87,7 +89,7 @@ struct Loader<'a> {
 /// Kind::Data with the node's name, operator and domain where an operator has no rules, its inputs do not fit, or the graph is not of a
 /// form that can be explained (several inputs, no input of numbers, a free size that `options` leaves open).
 pub fn load(graph: &Graph, options: &LoadOptions) -> Result<Network> {
-    let ImageInput { input, shape, layout, bytes } = input::image_input(graph, options)?;
+    let ImageInput { input, shape, layout, bytes } = image_input(graph, options)?;
     let output = input::chosen_output(graph, options)?;
     let (output, softmax) = canonical::softmax::take_off(graph, output);
     let fixed_batch = match input.shape.as_deref() {
@@ -184,7 +186,7 @@ impl Loader<'_> {
     }
 
     fn node(&mut self, node: &Node) -> Result<(), String> {
-        if self.decide(node)? || self.fold(node)? || self.quantised(node)? || self.bytes(node)? {
+        if self.decide(node)? || self.fold(node)? || self.quantised(node)? || self.sequence(node)? || self.bytes(node)? {
             return Ok(());
         }
         if self.forms(node).any(|form| form == Form::Lifted) {
@@ -213,10 +215,6 @@ impl Loader<'_> {
 
     /// What a node's operator makes of it.
     fn read(&self, node: &Node, operands: Vec<Operand<'_>>, inputs: &[usize]) -> Result<Read, String> {
-        let reader = ONNX.iter().find(|(name, _)| node.domain.is_empty() && *name == node.op_type).map(|(_, reader)| reader);
-        let Some(reader) = reader else {
-            return Err("has no FullGrad rules here; `gradcast inspect --ops` lists the operators that do".to_owned());
-        };
         if inputs.is_empty() {
             let batch = operands.iter().any(|operand| matches!(operand, Operand::Known(known) if known.as_fixed().is_none()));
             return Err(match batch {
@@ -225,6 +223,10 @@ impl Loader<'_> {
             }
             .to_owned());
         }
+        let reader = ONNX.iter().find(|(name, _)| node.domain.is_empty() && *name == node.op_type).map(|(_, reader)| reader);
+        let Some(reader) = reader else {
+            return Err("has no FullGrad rules here; `gradcast inspect --ops` lists the operators that do".to_owned());
+        };
         reader(&Reading { node, operands, opset: self.graph.opset, fixed_batch: self.network.fixed_batch })
     }
 
@@ -309,6 +311,9 @@ impl Loader<'_> {
                     Operand::Activation(&self.network.values[*value].shape)
                 }
                 (Some(_), Some(Item::Quantised(..))) => return Err(quantised::INTEGERS.to_owned()),
+                (Some(_), Some(Item::Sequence(_))) => {
+                    return Err("reads a sequence of values, which is not supported for this operator".to_owned());
+                }
                 (Some(id), None) => return Err(format!("input {:?} is made by an output that is not supported", self.graph.values[id])),
             });
         }

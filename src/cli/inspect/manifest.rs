@@ -7,8 +7,8 @@ use super::Args;
 use crate::cli::options::{Colour, Fit, PerChannel};
 use crate::error::{Error, Result};
 use crate::network::graph::{Graph, InputDim};
-use crate::network::load::{LoadOptions, load};
-use crate::network::manifest::{self, Manifest};
+use crate::network::load::{LoadOptions, image_input, load};
+use crate::network::manifest::{self, Layout, Manifest};
 use crate::network::onnx;
 use crate::tensor_file;
 
@@ -37,14 +37,21 @@ pub fn write(args: &Args) -> Result<Written> {
     }
     let graph = onnx::read_file(model, &onnx::Limits::default())?;
     let size = args.network.input_size.map(|size| (size.height_px, size.width_px));
-    let network = load(&graph, &LoadOptions { input_size: size, output: args.network.output.clone(), layout: None })
-        .map_err(|error| error.at(model.display()))?;
+    let options = LoadOptions { input_size: size, output: args.network.output.clone(), layout: None };
+    let network = load(&graph, &options).map_err(|error| error.at(model.display()))?;
     let &[_, channels, rows, columns] = &network.input_shape()[..] else {
         return Err(Error::data(format!("{}: its input is not of the form (N, C, H, W)", model.display())));
     };
     let colour = colour(args.network.colour, channels).map_err(|error| error.at(model.display()))?;
     let mean = numbers("--mean", args.network.mean.as_ref(), channels)?;
     let std = numbers("--std", args.network.std.as_ref(), channels)?;
+    let input = image_input(&graph, &options)?;
+    let layout = if input.layout == Layout::Nhwc { "layout = \"nhwc\"\n" } else { "" };
+    // A network that takes bytes takes them as they are.
+    let (scale, mean, std) = match input.bytes {
+        true => ("255.0", mean.or(Some("[0.0]".to_owned())), std.or(Some("[1.0]".to_owned()))),
+        false => ("1.0", mean, std),
+    };
     let size = if leaves_size_free(&graph) { format!("size = [{columns}, {rows}]\n") } else { String::new() };
     let output = args.network.output.as_ref().map(|output| format!("name = {}\n", quoted(output))).unwrap_or_default();
     let fit = match args.network.fit {
@@ -68,7 +75,8 @@ pub fn write(args: &Args) -> Result<Written> {
          [input]\n\
          {size}\
          colour = {colour}\n\
-         scale = 1.0  # white's value before mean and std; 255.0 for networks that want bytes\n\
+         {layout}\
+         scale = {scale}  # white's value before mean and std; 255.0 for networks that want bytes\n\
          mean = {mean}\n\
          std = {std}\n\
          fit = \"{fit}\"  # stretch, crop or pad\n\

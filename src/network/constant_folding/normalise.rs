@@ -72,7 +72,7 @@ pub fn softmax(f: &Folding, log: bool) -> Result<Vec<Array>, String> {
     let inner: usize = x.shape[last..].iter().product();
     f.budget.room(&x.shape)?;
     let mut values = x.values.clone();
-    for start in (0..values.len()).filter(|at| inner > 0 && at / inner % run == 0) {
+    for start in (0..values.len()).filter(|at| inner > 0 && (at / inner).is_multiple_of(run)) {
         let places = (0..run).map(|i| start + i * inner);
         let most = places.clone().map(|at| x.values[at]).fold(f64::NEG_INFINITY, f64::max);
         let sum: f64 = places.clone().map(|at| (x.values[at] - most).exp()).sum();

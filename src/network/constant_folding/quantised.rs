@@ -29,9 +29,9 @@ impl Quantisation {
     /// Reads them from inputs 1 and 2. The error is a sentence without the node's name.
     pub fn read(reading: &Reading) -> Result<Self, String> {
         let scale = reading.weights(1)?;
-        let scale = match &scale.floats().unwrap_or_default()[..] {
-            &[scale] if scale.is_finite() && scale > 0.0 => scale,
-            &[scale] => return Err(format!("the scale is {scale}")),
+        let scale = match scale.floats().unwrap_or_default()[..] {
+            [scale] if scale.is_finite() && scale > 0.0 => scale,
+            [scale] => return Err(format!("the scale is {scale}")),
             _ => return Err(format!("the scale has shape {:?}; an activation is quantised with one scale", scale.shape)),
         };
         let (zero_point, element) = match reading.operand(2) {

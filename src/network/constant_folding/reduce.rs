@@ -45,7 +45,7 @@ pub fn running_sum(f: &Folding) -> Result<Vec<Array>, String> {
     f.budget.room(&x.shape)?;
     let mut values = x.values.clone();
     let (size, inner): (usize, usize) = (x.shape[axis], x.shape[axis + 1..].iter().product());
-    for start in (0..values.len()).filter(|at| inner > 0 && at / inner % size == 0) {
+    for start in (0..values.len()).filter(|at| inner > 0 && (at / inner).is_multiple_of(size)) {
         let mut sum = 0.0;
         for i in 0..size {
             let at = start + inner * if reverse { size - 1 - i } else { i };

@@ -230,7 +230,8 @@ fn quantised_weights() {
 #[test]
 fn what_is_wrong_is_refused() {
     let x = counted(&[2, 3]);
-    let cases: [(&str, &[&Constant], &[(&str, Attribute)]); 14] = [
+    type Case<'a> = (&'a str, &'a [&'a Constant], &'a [(&'a str, Attribute)]);
+    let cases: [Case; 14] = [
         ("Add", &[&x, &counted(&[2])], &[]),
         ("Add", &[&x], &[]),
         ("Div", &[&iv(&[1]), &iv(&[0])], &[]),

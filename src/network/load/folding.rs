@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::{Form, Item, Loader, MAX_KNOWN};
 use crate::network::constant_folding;
-use crate::network::graph::{Constant, Node};
+use crate::network::graph::{Attribute, Constant, ElementType, Node};
 use crate::network::reading::Reading;
 use crate::network::shape_arithmetic::{self, Dim, Known};
 
@@ -24,7 +24,7 @@ impl Loader<'_> {
         let known = match self.item(value) {
             Some(Item::Constant(constant, _)) => constant.integers(),
             Some(Item::Known(known)) => known.as_fixed(),
-            Some(Item::Activation(..) | Item::Quantised(..)) => {
+            Some(Item::Activation(..) | Item::Quantised(..) | Item::Sequence(_)) => {
                 return Err("stands under a condition that depends on the picture; only conditions that are known when the network is \
                             loaded are supported"
                     .to_owned());
@@ -83,12 +83,25 @@ impl Loader<'_> {
                     Some([vec![Dim::BATCH], of_sizes(&self.network.values[*value].shape[1..])].concat())
                 }
                 Item::Constant(constant, _) => Some(of_sizes(&constant.shape)),
-                Item::Known(_) => None,
+                Item::Known(_) | Item::Sequence(_) => None,
             })
             .collect();
-        let inputs: Vec<Option<&Known>> = known.iter().map(Option::as_deref).collect();
         let input_shapes: Vec<Option<&[Dim]>> = shapes.iter().map(Option::as_deref).collect();
-        let folded = shape_arithmetic::fold(node, &inputs, &input_shapes).map_err(|error| error.to_string())?;
+        let folded = |known: &[Option<Rc<Known>>]| {
+            let inputs: Vec<Option<&Known>> = known.iter().map(Option::as_deref).collect();
+            shape_arithmetic::fold(node, &inputs, &input_shapes).map_err(|error| error.to_string())
+        };
+        let folded = match (folded(&known)?, self.network.fixed_batch) {
+            // What depends on the batch size is known where the file fixes it.
+            (None, Some(batch)) if known.iter().flatten().any(|known| known.as_fixed().is_none()) => {
+                let resolved = |known: &Known| Known {
+                    values: known.values.iter().map(|dim| Dim::of(dim.resolve(batch as i64))).collect(),
+                    ..known.clone()
+                };
+                folded(&known.iter().map(|known| known.as_deref().map(resolved).map(Rc::new)).collect::<Vec<_>>())?
+            }
+            (folded, _) => folded,
+        };
         let Some(results) = folded else { return Ok(false) };
         for (output, known) in node.outputs.iter().zip(results) {
             self.total_known += known.values.len();
@@ -102,11 +115,28 @@ impl Loader<'_> {
         Ok(true)
     }
 
+    /// A CastLike of a constant to an activation's type, as the Cast that it is.
+    fn cast_like_activation(&self, node: &Node) -> Option<Node> {
+        let like = node.inputs.get(1).and_then(|&input| self.item(input));
+        if node.op_type != "CastLike" || !matches!(like, Some(Item::Activation(..))) {
+            return None;
+        }
+        // Numbers of TensorProto.DataType: DOUBLE, FLOAT.
+        let double = self.graph.inputs.iter().any(|input| input.element == ElementType::F64);
+        let mut cast = node.clone();
+        cast.op_type = "Cast".to_owned();
+        cast.inputs.truncate(1);
+        cast.attributes.insert("to".to_owned(), Attribute::Int(if double { 11 } else { 1 }));
+        Some(cast)
+    }
+
     fn fold_constants(&mut self, node: &Node) -> Result<bool, String> {
+        let cast = self.cast_like_activation(node);
+        let node = cast.as_ref().unwrap_or(node);
         let fixed = |&input: &Option<usize>| match self.item(input) {
             Some(Item::Constant(..)) => true,
             Some(Item::Known(known)) => known.as_fixed().is_some(),
-            Some(Item::Activation(..) | Item::Quantised(..)) => false,
+            Some(Item::Activation(..) | Item::Quantised(..) | Item::Sequence(_)) => false,
             None => input.is_none(),
         };
         if !node.domain.is_empty() || !node.inputs.iter().all(fixed) {

@@ -11,14 +11,20 @@ const LEAST_SIDE: usize = 8;
 
 /// The input that takes the picture.
 pub struct ImageInput<'a> {
+    /// As the file has it.
     pub input: &'a GraphInput,
     /// (1, C, H, W), whatever the file's layout.
     pub shape: Shape,
+    /// The file's layout.
     pub layout: Layout,
     /// True where the file wants bytes.
     pub bytes: bool,
 }
 
+/// The graph's only input.
+///
+/// # Errors
+/// Kind::Data where it is not the only one, does not hold numbers, is not of four axes, or has a size that is free or none.
 pub fn image_input<'a>(graph: &'a Graph, options: &LoadOptions) -> Result<ImageInput<'a>> {
     let number = |input: &&GraphInput| {
         matches!(input.element, ElementType::F32 | ElementType::F64 | ElementType::F16 | ElementType::Bf16 | ElementType::U8)

@@ -45,7 +45,7 @@ pub fn all() -> Vec<Exemplar> {
         Exemplar::new("GroupNormalization", name, given, reference).int("num_groups", 2).float("epsilon", EPSILON).opset(opset)
     };
     let local = |size: usize| {
-        Exemplar::new("LRN", if size % 2 == 0 { "of an even size" } else { "" }, vec![activation(&[1, 5, 2, 3])], move |x| {
+        Exemplar::new("LRN", if size.is_multiple_of(2) { "of an even size" } else { "" }, vec![activation(&[1, 5, 2, 3])], move |x| {
             let x = &x[0];
             Plain::of(&x.shape, |at| {
                 let around = at[1].saturating_sub((size - 1) / 2)..(at[1] + size - (size - 1) / 2).min(x.shape[1]);

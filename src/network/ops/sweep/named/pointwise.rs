@@ -127,8 +127,11 @@ fn an_elu_s_derivative_at_zero_is_the_one_below() {
     }
 }
 
-/// Outputs, gradients and bias of an operator of two activations (1, 1, 1, n).
-fn of_two(op: impl Into<Op>, place: Place, [a, b]: [&[f64]; 2]) -> (Vec<f64>, Vec<Option<Vec<f64>>>, Option<Vec<f64>>) {
+/// y, the gradient of each input, and the bias.
+type Found = (Vec<f64>, Vec<Option<Vec<f64>>>, Option<Vec<f64>>);
+
+/// What an operator of two activations (1, 1, 1, n) makes of them.
+fn of_two(op: impl Into<Op>, place: Place, [a, b]: [&[f64]; 2]) -> Found {
     let op = op.into();
     let lay = |values: &[f64]| tch::Tensor::from_slice(values).reshape([1, 1, 1, -1]).to_kind(place.kind);
     let shape = [1, 1, 1, a.len()];
