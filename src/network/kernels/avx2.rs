@@ -3,6 +3,7 @@
 use std::arch::x86_64::*;
 
 use super::element::Element;
+use super::prefetch;
 use super::terms::{Bounds, ImageTerms};
 
 /// Channels handled together.
@@ -116,6 +117,7 @@ pub unsafe fn clipped<E: Element, const TERM: bool>(
         let start = pixel * channels;
         let mut channel = 0;
         while channel < whole {
+            prefetch::ahead(y, start + channel);
             // SAFETY: start + channel + 8 is at most pixels * channels, the length of both slices; channel + 8 at most that of the bias.
             let (g, y, b) = unsafe {
                 let at = start + channel;
@@ -199,6 +201,7 @@ pub unsafe fn product<E: Element>(grad: &[E], other: &[E], channels: usize, map:
         let mut channel = 0;
         while channel < whole {
             let at = start + channel;
+            prefetch::ahead(other, at);
             // SAFETY: start + channel + 8 is at most pixels * channels, the length of both slices.
             let (g, o) = unsafe { (E::load8(grad.as_ptr().add(at)), E::load8(other.as_ptr().add(at))) };
             sum = lanes.take(_mm256_mul_ps(g, o), sum);

@@ -3,6 +3,7 @@
 use std::arch::x86_64::*;
 
 use super::element::Element;
+use super::prefetch;
 use super::terms::{Bounds, ImageTerms};
 
 /// Channels handled together.
@@ -84,6 +85,7 @@ pub unsafe fn clipped<E: Element, const TERM: bool>(
         let (mut affine_pixel, mut clip_pixel) = (_mm512_setzero_ps(), _mm512_setzero_ps());
         for channel in (0..channels).step_by(LANES) {
             let (at, mask) = (pixel * channels + channel, lanes(channel, channels));
+            prefetch::ahead(y, at);
             // SAFETY: the lanes in the mask end at pixels * channels, the length of both slices, and at the end of the bias.
             let (g, y, b) = unsafe {
                 (
@@ -132,7 +134,12 @@ pub unsafe fn plain<E: Element>(grad: &[E], bias: &[f32], map: &mut [f32]) -> Im
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 pub unsafe fn product<E: Element>(grad: &[E], other: &[E], channels: usize, map: &mut [f32]) -> ImageTerms {
     // SAFETY: the caller's; `other` is as long as `grad`.
-    unsafe { each(grad, channels, map, |at, _, mask| E::load16(other.as_ptr().add(at), mask)) }
+    unsafe {
+        each(grad, channels, map, |at, _, mask| {
+            prefetch::ahead(other, at);
+            E::load16(other.as_ptr().add(at), mask)
+        })
+    }
 }
 
 /// Terms grad * factor; `factor` is given where an element stands, its channel, and the lanes that count.

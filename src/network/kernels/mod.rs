@@ -10,6 +10,8 @@ mod depthwise;
 mod element;
 mod interleave;
 mod portable;
+#[cfg(target_arch = "x86_64")]
+mod prefetch;
 mod spread;
 mod terms;
 mod upsample;
