@@ -50,6 +50,7 @@ operators! {
     abs::Abs,
     add::Add,
     add_constant::AddConstant,
+    average_along::AverageAlong,
     average_pool::AveragePool,
     batch_norm::BatchNorm,
     clip::Clip,
@@ -107,6 +108,7 @@ use self::reduce::Reduction;
 pub use conv::{ConvKernel, flipped_weight};
 pub use layer_norm::Over;
 pub use operands::Operands;
+pub use pad::Border;
 pub use steps::Jumping;
 pub use window::Window;
 
@@ -132,7 +134,7 @@ pub const ONNX: &[(&str, Reader)] = &[
     ("Abs", |r| pointwise::read(r, Abs)),
     ("Add", |r| add_constant::read_add(r)),
     ("And", |r| Steps::read(r, Jumping::And)),
-    ("AveragePool", |r| AveragePool::read(r).map(op)),
+    ("AveragePool", |r| average_along::read(r)),
     ("BatchNormalization", |r| BatchNorm::read(r).map(op)),
     ("Cast", |r| cast::read(r)),
     ("CastLike", |r| cast::read_like(r)),
