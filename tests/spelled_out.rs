@@ -408,6 +408,61 @@ fn layer_norm() {
 }
 
 #[test]
+fn root_mean_square_norm() {
+    let single: Layer = &|b, x| {
+        let scale = vector(b, &[CHANNELS], 1.0);
+        b.with("RMSNormalization", &[x, scale], &[("axis", Attribute::Int(-1)), ("epsilon", Attribute::Float(1e-3))])
+    };
+    for inverse in [false, true] {
+        let spelled = |b: &mut Builder, x| {
+            let square = pow(b, x, 2.0);
+            let mean = b.with("ReduceMean", &[square], &[("axes", ints(&[-1]))]);
+            let sum = add(b, mean, f64::from(1e-3f32));
+            let root = b.node("Sqrt", &[sum]);
+            let normed = if inverse {
+                let inverse = b.node("Reciprocal", &[root]);
+                b.node("Mul", &[x, inverse])
+            } else {
+                b.node("Div", &[x, root])
+            };
+            let scale = vector(b, &[CHANNELS], 1.0);
+            b.node("Mul", &[normed, scale])
+        };
+        same("RMSNormalization", &channels_last(&spelled), &channels_last(single));
+    }
+}
+
+#[test]
+fn softsign_and_the_logarithm_of_a_sigmoid() {
+    same(
+        "Softsign",
+        &|b, x| {
+            let size = b.node("Abs", &[x]);
+            let sum = add(b, size, 1.0);
+            b.node("Div", &[x, sum])
+        },
+        &|b, x| b.node("Softsign", &[x]),
+    );
+    let (found, wanted) = (
+        network(&|b, x| {
+            let sigmoid = b.node("Sigmoid", &[x]);
+            b.node("Log", &[sigmoid])
+        }),
+        network(&|b, x| {
+            let turned = b.node("Neg", &[x]);
+            let soft = b.node("Softplus", &[turned]);
+            b.node("Neg", &[soft])
+        }),
+    );
+    assert_eq!(operators(&found)[1], "LogSigmoid");
+    let (found, wanted) = (explain(&found), explain(&wanted));
+    for (a, b) in [(&found.map, &wanted.map), (&found.logits, &wanted.logits), (&found.bias_term_total, &wanted.bias_term_total)] {
+        assert!((a - b).abs().max().double_value(&[]) <= 1e-12 * b.abs().max().double_value(&[]));
+    }
+    assert!(found.residual.max().double_value(&[]) < 1e-9);
+}
+
+#[test]
 fn what_is_behind_a_layer_norm_of_the_file_stays() {
     let found = network(&|b, x| {
         let scale = vector(b, &[4], 1.0);

@@ -20,7 +20,6 @@ def torchvision_families():
     return {
         "alexnet": (lambda: classifier(tv.alexnet(weights=None), 256 * 36), 224),
         "vgg11_bn": (lambda: classifier(tv.vgg11_bn(weights=None), 512 * 49), 224),
-        "vgg13": (lambda: classifier(tv.vgg13(weights=None), 512 * 49), 224),
         "resnet18": net("resnet18"),
         "resnet50": net("resnet50"),
         "resnext50_32x4d": net("resnext50_32x4d"),
@@ -93,7 +92,7 @@ def small_networks():
         "softmax_channels": lambda: nn.Softmax(1), "square": lambda: Layer(lambda x: x * x), "power": lambda: Layer(lambda x: x ** 2),
     }
     others = {
-        "conv_transpose_bn": lambda: nn.Sequential(nn.ConvTranspose2d(12, 12, 3, 2, 1, 1, groups=3), nn.BatchNorm2d(12)),
+        "conv_transpose_bn": lambda: nn.Sequential(nn.ConvTranspose2d(12, 12, 3, 2, 1, 1), nn.BatchNorm2d(12)),
         "pixel_shuffle": lambda: nn.Sequential(nn.PixelShuffle(2), nn.Conv2d(3, 12, 1)),
         "pixel_unshuffle": lambda: nn.Sequential(nn.PixelUnshuffle(2), nn.Conv2d(48, 12, 1)),
         "channel_shuffle": lambda: nn.ChannelShuffle(3), "upsample_bilinear": lambda: nn.Upsample(scale_factor=2, mode="bilinear"),
@@ -110,23 +109,10 @@ def small_networks():
 
 
 def unsettle(net, size):
-    """Statistics that fit what goes through, as training leaves them, then norms and biases away from their fresh values, which would
-    hide terms."""
+    """Norms and biases away from their fresh values, which would hide terms; then statistics that nearly fit what goes through, as training
+    leaves them."""
     norms = [m for m in net.modules() if isinstance(m, (nn.BatchNorm1d, nn.BatchNorm2d)) and m.running_mean is not None]
-    for m in norms:
-        m.momentum = None
-        m.reset_running_stats()
-    dropouts = [m for m in net.modules() if isinstance(m, nn.Dropout)]
-    net.train(bool(norms))
-    for m in dropouts:
-        m.eval()
     with torch.no_grad():
-        if norms:
-            net(pictures(4, size))
-        for m in norms:
-            spread = m.running_var.sqrt()
-            m.running_mean.add_(spread * torch.randn_like(spread) * 0.2)
-            m.running_var.mul_(torch.empty_like(spread).uniform_(0.7, 1.4)).clamp_(min=1e-4)
         for m in net.modules():
             affine = isinstance(m, (nn.BatchNorm1d, nn.BatchNorm2d, nn.LayerNorm, nn.GroupNorm, nn.InstanceNorm2d))
             for name, p in m.named_parameters(recurse=False):
@@ -134,8 +120,20 @@ def unsettle(net, size):
                     p.uniform_(0.5, 1.5)
                 elif affine or name == "bias":
                     p.normal_(0, 0.3 if affine else 0.1)
-                elif name == "gamma" or name == "layer_scale":
+                elif name in ("gamma", "layer_scale"):
                     p.uniform_(0.2, 0.6)
+        for m in norms:
+            m.momentum = None
+            m.reset_running_stats()
+        net.eval()
+        for m in norms:
+            m.train()
+        if norms:
+            net(pictures(4, size))
+        for m in norms:
+            spread = m.running_var.sqrt()
+            m.running_mean.add_(spread * torch.randn_like(spread) * 0.2)
+            m.running_var.mul_(torch.empty_like(spread).uniform_(0.7, 1.4)).clamp_(min=1e-3)
     return net.eval()
 
 

@@ -1,9 +1,9 @@
 //! Activations that are the input times a gate: Silu = x Sigmoid(x), HardSwish = x HardSigmoid(x), Mish = x Tanh(Softplus(x)); and
-//! HardSigmoid itself, as Clip of a line.
+//! HardSigmoid itself, as Clip of a line. Softsign = x / (1 + |x|).
 
 use super::Found;
 use super::form::{Form, Line, is};
-use crate::network::ops::{HardSigmoid, HardSwish, Mish, Op, Silu};
+use crate::network::ops::{HardSigmoid, HardSwish, Mish, Op, Silu, Softplus, Softsign};
 
 const SIXTH: f64 = 1.0 / 6.0;
 /// Slopes of a HardSigmoid: torch's and Keras's.
@@ -22,7 +22,7 @@ pub fn silu(form: &Form, last: usize) -> Option<Found> {
 pub fn mish(form: &Form, last: usize) -> Option<Found> {
     gated(form, last, 1.0, |form, gate| {
         let (tanh, outer) = form.maker(gate).filter(|(_, step)| matches!(step.op, Op::Tanh(_)))?;
-        let (softplus, inner) = form.maker(outer.inputs[0]).filter(|(_, step)| matches!(step.op, Op::Softplus(_)))?;
+        let (softplus, inner) = form.maker(outer.inputs[0]).filter(|(_, step)| matches!(step.op, Op::Softplus(Softplus::UPRIGHT)))?;
         Some((Mish.into(), inner.inputs[0], vec![tanh, softplus]))
     })
 }
@@ -52,6 +52,15 @@ pub fn gated(form: &Form, last: usize, factor: f64, gate_of: impl Fn(&Form, usiz
         let (op, input, steps) = gate_of(form, gate)?;
         (input == x).then(|| Found { op, input, gone: [&product.steps[..], &steps].concat() })
     })
+}
+
+/// x over one more than its size.
+pub fn softsign(form: &Form, last: usize) -> Option<Found> {
+    let step = form.step(last)?;
+    let (Op::Divide(_), &[x, below]) = (&step.op, &step.inputs[..]) else { return None };
+    let line = form.lines(below).into_iter().nth(1).filter(|line| line.scale == 1.0 && is(line.shift, 1.0))?;
+    let (size, inner) = form.maker(line.base).filter(|(_, step)| matches!(step.op, Op::Abs(_)))?;
+    (inner.inputs[0] == x).then(|| Found { op: Softsign.into(), input: x, gone: [line.steps, vec![size, last]].concat() })
 }
 
 /// A multiple of Clip(x + 3, 0, 6) that ends at 1, or Clip(alpha x + beta, 0, 1).

@@ -11,7 +11,7 @@ pub fn of_groups(form: &Form, last: usize) -> Option<Found> {
     let (norm, inner, first) = (form.step(last)?.inputs[0], form.step(last)?, form.step(last)?.outputs[0]);
     let Op::Reshape(_) = inner.op else { return None };
     let (middle, instance) = form.maker(norm)?;
-    let Op::LayerNorm(LayerNorm { over: Over::Axes(axes), epsilon, scale, shift }) = &instance.op else { return None };
+    let Op::LayerNorm(LayerNorm { over: Over::Axes(axes), centred: true, epsilon, scale, shift }) = &instance.op else { return None };
     let (before, reshape) = form.maker(instance.inputs[0])?;
     let Op::Reshape(_) = reshape.op else { return None };
     let x = reshape.inputs[0];
@@ -30,6 +30,7 @@ pub fn of_groups(form: &Form, last: usize) -> Option<Found> {
         let values = values.iter().flat_map(|&value| std::iter::repeat_n(value, shape[1] / grouped[1])).collect();
         Some(Some(Constant::from_floats([vec![shape[1]], vec![1; shape.len() - 2]].concat(), values)))
     };
-    let op = LayerNorm { over: Over::Groups(grouped[1]), epsilon: *epsilon, scale: each(scale, 1.0)?, shift: each(shift, 0.0)? };
+    let over = Over::Groups(grouped[1]);
+    let op = LayerNorm { over, centred: true, epsilon: *epsilon, scale: each(scale, 1.0)?, shift: each(shift, 0.0)? };
     Some(Found { op: op.into(), input: x, gone: vec![before, middle, last] })
 }

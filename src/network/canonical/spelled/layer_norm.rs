@@ -6,16 +6,31 @@ use super::form::Form;
 use crate::network::graph::Constant;
 use crate::network::ops::{LayerNorm, Op, Over, ReduceMean};
 
+/// A quotient, or a product of a value and an inverse: the value, what is below it, and the sign of the exponent of the root there.
+fn quotients(form: &Form, last: usize) -> Vec<(usize, usize, f64)> {
+    let Some(step) = form.step(last) else { return vec![] };
+    match (&step.op, &step.inputs[..]) {
+        (Op::Divide(_), &[above, below]) => vec![(above, below, 0.5)],
+        (Op::Multiply(_), &[a, b]) => vec![(a, b, -0.5), (b, a, -0.5)],
+        _ => vec![],
+    }
+}
+
+/// RMSNormalization, which takes no mean away.
+pub fn by_mean_square(form: &Form, last: usize) -> Option<Found> {
+    quotients(form, last).into_iter().find_map(|(x, below, exponent)| {
+        let (square_mean, root) = root(form, below, exponent)?;
+        let sum = form.lines(square_mean).into_iter().nth(1).filter(|line| line.scale == 1.0 && line.shift > 0.0)?;
+        let (axes, squares, mean) = mean(form, sum.base)?;
+        let (_, square) = square(form, squares).filter(|(base, _)| *base == x)?;
+        let op = LayerNorm { over: Over::Axes(axes), centred: false, epsilon: sum.shift, scale: None, shift: None };
+        Some(Found { op: op.into(), input: x, gone: [root, sum.steps, vec![mean, square, last]].concat() })
+    })
+}
+
 /// The quotient, or a product with the root's inverse.
 pub fn normalised(form: &Form, last: usize) -> Option<Found> {
-    let step = form.step(last)?;
-    let &[first, second] = &step.inputs[..] else { return None };
-    let pairs = match step.op {
-        Op::Divide(_) => vec![(first, second, 0.5)],
-        Op::Multiply(_) => vec![(first, second, -0.5), (second, first, -0.5)],
-        _ => return None,
-    };
-    pairs.into_iter().find_map(|(off, below, exponent)| {
+    quotients(form, last).into_iter().find_map(|(off, below, exponent)| {
         let (variance, mut gone) = root(form, below, exponent)?;
         // Epsilon is one positive number.
         let sum = form.lines(variance).into_iter().nth(1).filter(|line| line.scale == 1.0 && line.shift > 0.0)?;
@@ -31,7 +46,7 @@ pub fn normalised(form: &Form, last: usize) -> Option<Found> {
         centre.sort_unstable();
         centre.dedup();
         gone.extend(centre);
-        let op = LayerNorm { over: Over::Axes(axes), epsilon: sum.shift, scale: None, shift: None };
+        let op = LayerNorm { over: Over::Axes(axes), centred: true, epsilon: sum.shift, scale: None, shift: None };
         Some(Found { op: op.into(), input: x, gone })
     })
 }

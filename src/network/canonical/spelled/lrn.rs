@@ -34,8 +34,8 @@ pub fn over_channels(form: &Form, last: usize) -> Option<Found> {
 
 /// What is averaged over `size` neighbouring channels, `before` of them before, and the steps.
 fn mean_around(form: &Form, value: usize, x: usize) -> Option<(usize, usize, usize, Vec<usize>)> {
-    let (back, step) = form.maker(value).filter(|(_, step)| matches!(step.op, Op::Reshape(_)))?;
-    let (pool, pooled) = form.maker(step.inputs[0])?;
+    let (averaged, back) = reshaped(form, value)?;
+    let (pool, pooled) = form.maker(averaged)?;
     let (axis, size) = match &pooled.op {
         Op::AverageAlong(average) => (average.axis, average.size),
         Op::AveragePool(average) => {
@@ -47,13 +47,25 @@ fn mean_around(form: &Form, value: usize, x: usize) -> Option<(usize, usize, usi
     };
     let (pad, padded) = form.maker(pooled.inputs[0])?;
     let Op::Pad(border) = &padded.op else { return None };
-    let (out, reshape) = form.maker(padded.inputs[0]).filter(|(_, step)| matches!(step.op, Op::Reshape(_)))?;
+    let (squares, out) = reshaped(form, padded.inputs[0])?;
     let (shape, apart) = (form.shape(x), form.shape(padded.inputs[0]));
     // All axes before the channels' own are of size one.
     let own = apart.get(axis) == Some(&shape[1]) && apart[..axis].iter().all(|&size| size == 1);
     let [before, behind] = *border.pads.get(axis)?;
     let others = border.pads.iter().enumerate().all(|(i, pads)| i == axis || *pads == [0, 0]);
     let whole = before >= 0 && behind >= 0 && before + behind + 1 == size as i64 && border.border == Border::Constant(0.0);
-    let fits = own && others && whole && form.shape(value) == shape && form.shape(reshape.inputs[0]) == shape;
-    fits.then(|| (reshape.inputs[0], size, before as usize, vec![back, pool, pad, out]))
+    let fits = own && others && whole && form.shape(value) == shape && form.shape(squares) == shape;
+    fits.then(|| (squares, size, before as usize, [vec![pool, pad], back, out].concat()))
+}
+
+/// What stands before one Reshape or several, and those steps.
+fn reshaped(form: &Form, mut value: usize) -> Option<(usize, Vec<usize>)> {
+    let mut steps = Vec::new();
+    while let Some((index, step)) = form.maker(value)
+        && let Op::Reshape(_) = step.op
+    {
+        steps.push(index);
+        value = step.inputs[0];
+    }
+    (!steps.is_empty()).then_some((value, steps))
 }

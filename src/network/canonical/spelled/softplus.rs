@@ -1,4 +1,5 @@
 //! Softplus as log(1 + exp(x)), and with a threshold behind which x itself is taken: y = x where s x > t, else log(1 + exp(s x)) / s.
+//! The logarithm of a Sigmoid, torch's LogSigmoid, is a Softplus turned upside down.
 
 use super::form::{Form, is};
 use super::{Found, form};
@@ -14,7 +15,15 @@ pub fn of_logarithm(form: &Form, last: usize) -> Option<Found> {
     let line = form.lines(step.inputs[0]).into_iter().nth(1)?;
     let (exp, inner) = form.maker(line.base)?;
     let fits = matches!(inner.op, Op::Exp(_)) && line.scale == 1.0 && is(line.shift, 1.0);
-    fits.then(|| Found { op: Softplus.into(), input: inner.inputs[0], gone: [line.steps, vec![exp, last]].concat() })
+    fits.then(|| Found { op: Softplus::UPRIGHT.into(), input: inner.inputs[0], gone: [line.steps, vec![exp, last]].concat() })
+}
+
+/// Log of Sigmoid.
+pub fn of_sigmoid(form: &Form, last: usize) -> Option<Found> {
+    let step = form.step(last)?;
+    let Op::Log(_) = step.op else { return None };
+    let (sigmoid, inner) = form.maker(step.inputs[0]).filter(|(_, step)| matches!(step.op, Op::Sigmoid(_)))?;
+    Some(Found { op: Softplus { turned: true }.into(), input: inner.inputs[0], gone: vec![sigmoid, last] })
 }
 
 /// Where of a comparison, x, and a Softplus that may stand between factors.
@@ -37,7 +46,7 @@ pub fn with_threshold(form: &Form, last: usize) -> Option<Found> {
     let (x, soft) = if above { (first, second) } else { (second, first) };
     let compared = compared.inputs[0];
     let outer = form.lines(soft).into_iter().take(2).find(|line| {
-        let inner = form.maker(line.base).filter(|(_, step)| matches!(step.op, Op::Softplus(_)));
+        let inner = form.maker(line.base).filter(|(_, step)| matches!(step.op, Op::Softplus(Softplus::UPRIGHT)));
         let inner = inner.and_then(|(_, step)| form.lines(step.inputs[0]).into_iter().find(|line| line.base == x));
         let scaled = form.lines(compared).into_iter().find(|line| line.base == x);
         line.shift == 0.0
