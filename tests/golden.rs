@@ -110,15 +110,28 @@ fn hold(name: &str, found: &Explanation, golden: &Golden, bounds: &Bounds) {
     }
 }
 
-const PLAIN: [&str; 7] =
-    ["vgg_bn_bias", "resnet_relu", "squeeze_fire", "mobile_relu6", "dense_concat", "inception_branches", "shuffle_split"];
+const SMALL: [&str; 13] = [
+    "activations",
+    "convnext_gelu_ln",
+    "dense_concat",
+    "efficient_silu_se",
+    "inception_branches",
+    "mobile_hardswish_se",
+    "mobile_relu6",
+    "resnet_relu",
+    "shuffle_split",
+    "squeeze_fire",
+    "transposed_bn",
+    "transposed_upsample",
+    "vgg_bn_bias",
+];
 
 const F64: Bounds = Bounds { map: 1e-4, logits: 1e-4, residual: 1e-9, terms: 1e-4 };
 const F32: Bounds = Bounds { map: 2e-3, logits: 2e-3, residual: 1e-4, terms: 2e-3 };
 
-fn plain_networks(kind: Kind, bounds: &Bounds) {
+fn small_networks(kind: Kind, bounds: &Bounds) {
     let Some(shared) = shared() else { return };
-    for name in PLAIN {
+    for name in SMALL {
         let golden = Golden::read(&shared.join(format!("golden/{name}.safetensors")));
         let network = network(&shared.join(format!("golden/{name}.onnx")));
         hold(name, &explain(&network, kind, &golden.input, Target::Argmax), &golden, bounds);
@@ -126,13 +139,13 @@ fn plain_networks(kind: Kind, bounds: &Bounds) {
 }
 
 #[test]
-fn plain_networks_in_f64() {
-    plain_networks(Kind::Double, &F64);
+fn small_networks_in_f64() {
+    small_networks(Kind::Double, &F64);
 }
 
 #[test]
-fn plain_networks_in_f32() {
-    plain_networks(Kind::Float, &F32);
+fn small_networks_in_f32() {
+    small_networks(Kind::Float, &F32);
 }
 
 fn default_network() -> Network {
@@ -183,7 +196,7 @@ fn default_network_in_f16_ranks_pixels_alike() {
 fn an_image_s_map_does_not_depend_on_its_neighbours() {
     let Some(shared) = shared() else { return };
     for (kind, bound) in [(Kind::Double, 1e-9), (Kind::Float, 2e-3)] {
-        for name in PLAIN {
+        for name in SMALL {
             let golden = Golden::read(&shared.join(format!("golden/{name}.safetensors")));
             let network = network(&shared.join(format!("golden/{name}.onnx")));
             let together = explain(&network, kind, &golden.input, Target::Argmax);

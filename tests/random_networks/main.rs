@@ -19,7 +19,9 @@ use tch::{Device, Kind, Tensor};
 
 #[path = "../graphs/mod.rs"]
 mod graphs;
+mod spelled;
 mod steps;
+mod structure;
 
 use steps::At;
 
@@ -48,6 +50,12 @@ fn explain(network: &Network, kind: Kind, rescale: Rescale, x: &Tensor, target: 
 
 fn largest(tensor: &Tensor) -> f64 {
     tensor.to_kind(Kind::Double).abs().max().double_value(&[])
+}
+
+/// The largest residual of images whose output is more than what rounding leaves where values of about 1 cancel.
+fn residual(found: &Explanation, exact: &Explanation) -> f64 {
+    let least = if found.residual.kind() == Kind::Double { 1e-12 } else { 1e-6 };
+    largest(&found.residual.masked_fill(&exact.value.abs().le(least), 0.0))
 }
 
 /// Largest difference of two tensors over the second's largest value.
@@ -80,7 +88,7 @@ fn every_network_is_complete_and_every_image_its_own() {
         let x = (Tensor::arange(count, (Kind::Double, Device::Cpu)) * 0.73).sin().reshape([3, recipe.0 as i64, size[0], size[1]]);
         for rescale in [Rescale::Node, Rescale::Channel] {
             let found = explain(&network, Kind::Double, rescale, &x, &target);
-            prop_assert!(largest(&found.residual) <= 1e-9, "residual {:e}", largest(&found.residual));
+            prop_assert!(residual(&found, &found) <= 1e-9, "residual {:e}", residual(&found, &found));
             prop_assert!(bool::try_from(found.map.isfinite().all()).unwrap() && found.map.min().double_value(&[]) >= 0.0);
             for image in 0..3 {
                 let alone = explain(&network, Kind::Double, rescale, &x.narrow(0, image, 1), &target[image as usize..][..1]);
@@ -102,13 +110,13 @@ fn every_network_is_complete_and_every_image_its_own() {
                 distance_f32(&single.logits, &found.logits)
             );
             prop_assert!(distance_f32(&single.map, &found.map) <= 2e-3, "f32 map: {:e}", distance_f32(&single.map, &found.map));
-            prop_assert!(largest(&single.residual) <= 1e-3, "f32 residual: {:e}", largest(&single.residual));
+            prop_assert!(residual(&single, &found) <= 1e-3, "f32 residual: {:e}", residual(&single, &found));
         }
         Ok(())
     });
     outcome.unwrap_or_else(|error| panic!("{error}"));
     let missing: Vec<&str> = ONNX.iter().map(|(name, _)| *name).filter(|name| !drawn.borrow().contains(*name)).collect();
-    assert!(missing.is_empty(), "no network had {missing:?}; give each a row in tests/random_networks/steps.rs");
+    assert!(missing.is_empty(), "no network had {missing:?}; give each a row in tests/random_networks");
 }
 
 /// Attributes of a convolution or pool, any that a file could hold.

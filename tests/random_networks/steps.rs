@@ -3,6 +3,7 @@
 use gradcast::network::graph::{Attribute, Constant, Elements, ValueId};
 
 use crate::graphs::{Builder, ints};
+use crate::{spelled, structure};
 
 /// A value (N, C, H, W) on the way through the network.
 #[derive(Clone, Copy)]
@@ -23,6 +24,9 @@ const STEPS: &[Step] = &[
     channel_means, squeeze_and_excite, linear, rows, nothing, averaged,
     smooth, smooth, smooth, smooth, smooth, smooth, above_zero, above_zero, exponential, power,
     product, quotient, difference, staircase, staircase, compared, compared, logic, logic, extreme, extreme, several, several,
+    structure::transposed_convolution, structure::blocks, structure::bordered, structure::resized, structure::reduced, structure::reduced,
+    structure::reduced, structure::normed, structure::normed, structure::weighed, structure::picked, structure::stretched,
+    spelled::einsum, spelled::out, spelled::out,
 ];
 
 /// A step drawn by three numbers; what does not fit is left out.
@@ -31,7 +35,7 @@ pub fn draw(b: &mut Builder, at: At, (kind, p, q): (u8, u8, u8)) -> At {
 }
 
 impl At {
-    fn same(self, value: ValueId) -> Option<At> {
+    pub fn same(self, value: ValueId) -> Option<At> {
         Some(At { value, ..self })
     }
 
@@ -40,12 +44,12 @@ impl At {
     }
 }
 
-fn chosen(names: &'static [&'static str], number: usize) -> &'static str {
+pub fn chosen(names: &'static [&'static str], number: usize) -> &'static str {
     names[number % names.len()]
 }
 
 /// Constants for each channel, column or element, or one number.
-fn some_constant(b: &mut Builder, at: At, number: usize) -> ValueId {
+pub fn some_constant(b: &mut Builder, at: At, number: usize) -> ValueId {
     match number % 4 {
         0 => b.weights(&[at.channels, 1, 1]),
         1 => b.weights(&[at.size[1]]),

@@ -7,7 +7,7 @@ use crate::network::structure::{Network, Step};
 /// Puts a step into the affine one whose output, of this shape, it alone reads; gives a sentence for the notes, or `None` and no change.
 pub type Absorb = fn(step: &Step, shape: &[usize], affine: &mut Step) -> Option<String>;
 
-/// Lets `absorb` take every step that alone reads the output of a Conv or Linear; what it takes is gone, and its readers read the affine
+/// Lets `absorb` take every step that alone reads the output of a Conv, ConvTranspose or Linear; what it takes is gone, and its readers read the affine
 /// step.
 pub fn into_affine(network: &mut Network, absorb: Absorb) {
     let mut readers = network.readers();
@@ -27,7 +27,7 @@ pub fn into_affine(network: &mut Network, absorb: Absorb) {
             readers[*from] = readers[*to];
             continue;
         }
-        if let Op::Conv(_) | Op::Linear(_) = step.op {
+        if let Op::Conv(_) | Op::ConvTranspose(_) | Op::Linear(_) = step.op {
             affine[step.outputs[0]] = Some(kept.len());
         }
         kept.push(step);
@@ -40,6 +40,7 @@ pub fn into_affine(network: &mut Network, absorb: Absorb) {
 pub fn bias_of(op: &mut Op) -> Option<&mut Option<Constant>> {
     match op {
         Op::Conv(conv) => Some(&mut conv.bias),
+        Op::ConvTranspose(conv) => Some(&mut conv.bias),
         Op::Linear(linear) => Some(&mut linear.bias),
         _ => None,
     }

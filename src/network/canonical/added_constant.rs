@@ -9,7 +9,7 @@ use crate::network::structure::Step;
 pub fn merge(step: &Step, shape: &[usize], affine: &mut Step) -> Option<String> {
     let Op::AddConstant(AddConstant { constant, sign }) = &step.op else { return None };
     let axis = match &affine.op {
-        Op::Conv(_) => 1,
+        Op::Conv(_) | Op::ConvTranspose(_) => 1,
         _ => shape.len() - 1,
     };
     let channels = shape[axis];

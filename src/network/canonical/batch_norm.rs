@@ -1,4 +1,4 @@
-//! A BatchNormalization that alone follows a Conv or Linear is folded into it, in f64:
+//! A BatchNormalization that alone follows a Conv, ConvTranspose or Linear is folded into it, in f64:
 //! W'[o] = scale[o] W[o], b' = scale * b + shift.
 
 use super::absorb::bias_of;
@@ -22,6 +22,14 @@ fn scale(op: &mut Op, norm: &BatchNorm) {
         Op::Conv(conv) => {
             let each = conv.weight.elements.len() / norm.scale.len();
             let values = floats(&conv.weight).iter().enumerate().map(|(i, w)| w * norm.scale[i / each]).collect();
+            conv.weight = Constant::from_floats(conv.weight.shape.clone(), values);
+        }
+        Op::ConvTranspose(conv) => {
+            // (I, O / groups, kh, kw): the inputs of a group come together.
+            let (each, inputs) = (conv.weight.shape[1], conv.weight.shape[0] / conv.groups);
+            let pixels = conv.weight.shape[2] * conv.weight.shape[3];
+            let output = |i: usize| i / pixels / each / inputs * each + i / pixels % each;
+            let values = floats(&conv.weight).iter().enumerate().map(|(i, w)| w * norm.scale[output(i)]).collect();
             conv.weight = Constant::from_floats(conv.weight.shape.clone(), values);
         }
         Op::Linear(linear) => {

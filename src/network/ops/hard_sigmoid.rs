@@ -8,6 +8,8 @@ use super::pointwise::{Pointwise, wide};
 use crate::error::Result;
 use crate::network::reading::Reading;
 
+const SIXTH: f64 = 1.0 / 6.0;
+
 /// A sigmoid of straight lines.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HardSigmoid {
@@ -21,7 +23,10 @@ impl HardSigmoid {
     /// Reads an ONNX HardSigmoid.
     pub fn read(reading: &Reading) -> Result<Self, String> {
         reading.activation(0)?;
-        Ok(HardSigmoid { alpha: f64::from(reading.float("alpha", 0.2)?), beta: f64::from(reading.float("beta", 0.5)?) })
+        let alpha = reading.float("alpha", 0.2)?;
+        // PyTorch's slope, which f32 does not hold.
+        let alpha = if alpha == SIXTH as f32 { SIXTH } else { f64::from(alpha) };
+        Ok(HardSigmoid { alpha, beta: f64::from(reading.float("beta", 0.5)?) })
     }
 
     /// The line, and where it lies between the bounds.

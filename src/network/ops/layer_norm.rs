@@ -1,8 +1,10 @@
-//! Normalisation over groups of elements: ONNX's LayerNormalization, InstanceNormalization and GroupNormalization are forms of it.
+//! Normalisation over groups of elements: ONNX's LayerNormalization, InstanceNormalization, GroupNormalization and RMSNormalization are
+//! forms of it.
 //!
 //! With mean m and variance v over some axes, s^2 = v + epsilon and x' = (x - m) / s: y = gamma x' + beta.
 //! Derivative: gamma (dx - mean(dx) - x' mean(x' dx)) / s, with means over the axes. Adjoint, for h = gamma grad_out:
 //! (h - mean(h) - x' mean(x' h)) / s. At dx = x it is gamma x' epsilon / s^2, so that the bias is beta + gamma x' v / s^2.
+//! Not centred, m is 0, v is the mean square, the means of dx and h fall away, and the bias is the same.
 
 use tch::{Kind, Tensor};
 
@@ -26,6 +28,8 @@ pub enum Over {
 pub struct LayerNorm {
     /// The elements that are normalised together.
     pub over: Over,
+    /// Whether the mean is taken away.
+    pub centred: bool,
     /// Added to the variance.
     pub epsilon: f64,
     /// gamma, broadcasts to the activation.
@@ -37,6 +41,15 @@ pub struct LayerNorm {
 impl LayerNorm {
     /// Reads an ONNX LayerNormalization.
     pub fn read(reading: &Reading) -> Result<Self, String> {
+        Self::read_last_axes(reading, true)
+    }
+
+    /// Reads an ONNX RMSNormalization.
+    pub fn read_root_mean_square(reading: &Reading) -> Result<Self, String> {
+        Self::read_last_axes(reading, false)
+    }
+
+    fn read_last_axes(reading: &Reading, centred: bool) -> Result<Self, String> {
         let rank = reading.activation(0)?.len();
         let axis = reading::axis(reading.int("axis", -1)?, rank)?;
         if axis == 0 {
@@ -44,6 +57,7 @@ impl LayerNorm {
         }
         Ok(LayerNorm {
             over: Over::Axes((axis..rank).collect()),
+            centred,
             epsilon: epsilon(reading)?,
             scale: reading.optional_weights(1)?.cloned(),
             shift: reading.optional_weights(2)?.cloned(),
@@ -57,7 +71,8 @@ impl LayerNorm {
             return Err(format!("the input {input:?} has no spatial axes"));
         }
         let [scale, shift] = [1, 2].map(|index| per_channel(reading, index, input, 1));
-        Ok(LayerNorm { over: Over::Axes((2..input.len()).collect()), epsilon: epsilon(reading)?, scale: scale?, shift: shift? })
+        let over = Over::Axes((2..input.len()).collect());
+        Ok(LayerNorm { over, centred: true, epsilon: epsilon(reading)?, scale: scale?, shift: shift? })
     }
 
     /// Reads an ONNX GroupNormalization: before opset 21 scale and shift are a number a group, from then on one a channel.
@@ -68,7 +83,7 @@ impl LayerNorm {
         let groups = groups.ok_or_else(|| format!("attribute num_groups does not divide the channels of {input:?}"))?;
         let each = if reading.opset < 21 { input[1] / groups } else { 1 };
         let [scale, shift] = [1, 2].map(|index| per_channel(reading, index, input, each));
-        Ok(LayerNorm { over: Over::Groups(groups), epsilon: epsilon(reading)?, scale: scale?, shift: shift? })
+        Ok(LayerNorm { over: Over::Groups(groups), centred: true, epsilon: epsilon(reading)?, scale: scale?, shift: shift? })
     }
 }
 
@@ -90,6 +105,7 @@ fn per_channel(reading: &Reading, index: usize, input: &[usize], each: usize) ->
 impl Operator for LayerNorm {
     fn name(&self) -> &'static str {
         match &self.over {
+            Over::Axes(_) if !self.centred => "RMSNormalization",
             Over::Axes(axes) if axes.first() == Some(&2) => "InstanceNormalization",
             Over::Axes(_) => "LayerNormalization",
             Over::Groups(_) => "GroupNormalization",
@@ -128,6 +144,7 @@ impl Operator for LayerNorm {
         let constant = |constant: &Option<Constant>| constant.as_ref().map(|c| weights::tensor_of(c, place, kind)).transpose();
         Ok(Box::new(LayerNormKernel {
             over: self.over.clone(),
+            centred: self.centred,
             epsilon: self.epsilon,
             scale: constant(&self.scale)?,
             shift: constant(&self.shift)?,
@@ -139,6 +156,7 @@ impl Operator for LayerNorm {
 
 struct LayerNormKernel {
     over: Over,
+    centred: bool,
     epsilon: f64,
     scale: Option<Tensor>,
     shift: Option<Tensor>,
@@ -169,7 +187,7 @@ impl LayerNormKernel {
     /// x', grouped; s and v.
     fn normalised(&self, x: &Tensor) -> Result<(Tensor, Tensor, Tensor)> {
         let (x, axes) = self.grouped(&x.f_to_kind(self.kind)?)?;
-        let off = x.f_sub(&x.f_mean_dim(axes.as_slice(), true, None)?)?;
+        let off = if self.centred { x.f_sub(&x.f_mean_dim(axes.as_slice(), true, None)?)? } else { x };
         let variance = off.f_square()?.f_mean_dim(axes.as_slice(), true, None)?;
         let deviation = variance.f_add_scalar(self.epsilon)?.f_sqrt()?;
         Ok((off.f_div(&deviation)?, deviation, variance))
@@ -208,7 +226,8 @@ impl Kernel for LayerNormKernel {
         let (h, axes) = self.grouped(&self.scaled(grad.tensor.f_to_kind(self.kind)?)?)?;
         let mean = |t: &Tensor| t.f_mean_dim(axes.as_slice(), true, None);
         let along = normalised.f_mul(&mean(&normalised.f_mul(&h)?)?)?;
-        let grad_in = h.f_sub(&mean(&h)?)?.f_sub(&along)?.f_div(&deviation)?;
+        let h = if self.centred { h.f_sub(&mean(&h)?)? } else { h };
+        let grad_in = h.f_sub(&along)?.f_div(&deviation)?;
         let grad_in = self.apart(grad_in, grad.tensor.size()[0])?;
         Ok(vec![Some(grad_in.f_to_kind(grad.tensor.kind())?.into())])
     }

@@ -12,8 +12,10 @@ use crate::network::reading::Reading;
 /// Over the channels of (N, C, ...).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Lrn {
-    /// Channels of a window: (size - 1) / 2 before, the rest behind.
+    /// Channels of a window.
     pub size: usize,
+    /// How many of them stand before the channel itself.
+    pub before: usize,
     /// Weight of the mean square.
     pub alpha: f64,
     /// Exponent.
@@ -29,13 +31,13 @@ impl Lrn {
         let size = reading.int("size", 0)?;
         let size = usize::try_from(size).ok().filter(|size| (1..=4096).contains(size)).ok_or_else(|| format!("attribute size is {size}"))?;
         let number = |name, default| Ok::<_, String>(f64::from(reading.float(name, default)?));
-        Ok(Lrn { size, alpha: number("alpha", 1e-4)?, beta: number("beta", 0.75)?, bias: number("bias", 1.0)? })
+        Ok(Lrn { size, before: (size - 1) / 2, alpha: number("alpha", 1e-4)?, beta: number("beta", 0.75)?, bias: number("bias", 1.0)? })
     }
 
     /// Sums over the window along axis 1, or over the mirrored window.
     fn sums(&self, x: &Tensor, mirrored: bool) -> Result<Tensor> {
-        let before = (self.size - 1) / 2;
-        let (before, behind) = if mirrored { (self.size - 1 - before, before) } else { (before, self.size - 1 - before) };
+        let behind = self.size - 1 - self.before;
+        let (before, behind) = if mirrored { (behind, self.before) } else { (self.before, behind) };
         let mut pads = vec![0; 2 * (x.dim() - 1)];
         let last = pads.len();
         (pads[last - 2], pads[last - 1]) = (before as i64, behind as i64);

@@ -50,6 +50,7 @@ operators! {
     abs::Abs,
     add::Add,
     add_constant::AddConstant,
+    average_along::AverageAlong,
     average_pool::AveragePool,
     batch_norm::BatchNorm,
     clip::Clip,
@@ -59,6 +60,7 @@ operators! {
     cos::Cos,
     depth_to_space::DepthToSpace,
     divide::Divide,
+    einsum::Einsum,
     elu::Elu,
     erf::Erf,
     exp::Exp,
@@ -107,6 +109,7 @@ use self::reduce::Reduction;
 pub use conv::{ConvKernel, flipped_weight};
 pub use layer_norm::Over;
 pub use operands::Operands;
+pub use pad::Border;
 pub use steps::Jumping;
 pub use window::Window;
 
@@ -132,7 +135,7 @@ pub const ONNX: &[(&str, Reader)] = &[
     ("Abs", |r| pointwise::read(r, Abs)),
     ("Add", |r| add_constant::read_add(r)),
     ("And", |r| Steps::read(r, Jumping::And)),
-    ("AveragePool", |r| AveragePool::read(r).map(op)),
+    ("AveragePool", |r| average_along::read(r)),
     ("BatchNormalization", |r| BatchNorm::read(r).map(op)),
     ("Cast", |r| cast::read(r)),
     ("CastLike", |r| cast::read_like(r)),
@@ -146,6 +149,7 @@ pub const ONNX: &[(&str, Reader)] = &[
     ("DepthToSpace", |r| DepthToSpace::read(r).map(op)),
     ("Div", |r| divide::read(r)),
     ("Dropout", |r| dropout::read(r)),
+    ("Einsum", |r| Einsum::read(r).map(op)),
     ("Elu", |r| Elu::read(r).map(op)),
     ("Equal", |r| Steps::read(r, Jumping::Equal)),
     ("Erf", |r| pointwise::read(r, Erf)),
@@ -185,6 +189,7 @@ pub const ONNX: &[(&str, Reader)] = &[
     ("PRelu", |r| PRelu::read(r).map(op)),
     ("Pad", |r| Pad::read(r).map(op)),
     ("Pow", |r| Power::read(r).map(op)),
+    ("RMSNormalization", |r| LayerNorm::read_root_mean_square(r).map(op)),
     ("Reciprocal", |r| Reciprocal::read(r).map(op)),
     ("ReduceL1", |r| Reduce::read(r, Reduction::L1).map(op)),
     ("ReduceL2", |r| Reduce::read(r, Reduction::L2).map(op)),
@@ -204,7 +209,7 @@ pub const ONNX: &[(&str, Reader)] = &[
     ("Sin", |r| pointwise::read(r, Sin)),
     ("Slice", |r| Slice::read(r).map(op)),
     ("Softmax", |r| Softmax::read(r, false).map(op)),
-    ("Softplus", |r| pointwise::read(r, Softplus)),
+    ("Softplus", |r| pointwise::read(r, Softplus::UPRIGHT)),
     ("Softsign", |r| pointwise::read(r, Softsign)),
     ("SpaceToDepth", |r| DepthToSpace::read_inverse(r).map(op)),
     ("Split", |r| Slice::read_split(r).map(op)),

@@ -249,6 +249,21 @@ fn pools() -> Vec<Exemplar> {
         };
         Exemplar::new(op_type, name, vec![activation(&[1, 3, 4, 5])], reference)
     };
+    let along = |name, shape: &'static [usize], axis: usize, size: usize| {
+        let mut kernel = vec![1; shape.len() - 2];
+        kernel[axis] = size as i64;
+        let reference = move |x: &[Plain]| {
+            let mut made = x[0].shape.clone();
+            made[axis + 2] -= size - 1;
+            let element = |at: &[usize], offset: usize| {
+                let mut at = at.to_vec();
+                at[axis + 2] += offset;
+                x[0].at(&at)
+            };
+            Plain::of(&made, |at| (0..size).map(|offset| element(at, offset)).sum::<f64>() / size as f64)
+        };
+        Exemplar::new("AveragePool", name, vec![activation(shape)], reference).ints("kernel_shape", &kernel)
+    };
     let (two, three) = (Sliding::new([2, 2]), Sliding::new([3, 3]));
     let mut by_input = mean("ReduceMean", "over axes given as an input", &[2, 3], true).int("keepdims", 1).opset(18);
     by_input.given.push(integers(&[-1, 2]));
@@ -268,6 +283,8 @@ fn pools() -> Vec<Exemplar> {
         average("with more border at the end", true, Sliding { strides: [2, 2], pads: [0, 0, 1, 1], ..three }),
         average("that rounds up", false, Sliding { strides: [3, 2], ceil: true, ..two }),
         average("that rounds up, with a border that counts", true, Sliding { strides: [3, 2], pads: [1; 4], ceil: true, ..three }),
+        along("along channels that stand apart", &[1, 1, 6, 2, 3], 0, 3),
+        along("along rows", &[1, 2, 7], 0, 2),
         mean("GlobalAveragePool", "", &[2, 3], true),
         mean("ReduceMean", "that keeps its axes", &[2, 3], true).ints("axes", &[2, 3]),
         mean("ReduceMean", "that drops its axes", &[2, 3], false).ints("axes", &[-2, -1]).int("keepdims", 0),

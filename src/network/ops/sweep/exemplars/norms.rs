@@ -23,6 +23,15 @@ pub fn all() -> Vec<Exemplar> {
         let reference = move |x: &[Plain]| scaled(&norm(&x[0], &axes), &scale, shift.as_ref());
         Exemplar::new("LayerNormalization", name, given, reference).int("axis", axis as i64).float("epsilon", EPSILON)
     };
+    let root_mean_square = {
+        let scale = weights(&[3]);
+        let given = vec![activation(&[1, 4, 5, 3]), constant(&scale)];
+        let reference = move |x: &[Plain]| {
+            let mean = reference::reduce(&x[0], &[3], true, |v| v.iter().map(|x| x * x).sum::<f64>() / v.len() as f64);
+            Plain::of(&x[0].shape, |at| x[0].at(at) / (mean.stretched(at) + f64::from(EPSILON)).sqrt() * scale.stretched(at))
+        };
+        Exemplar::new("RMSNormalization", "", given, reference).float("epsilon", EPSILON).opset(23)
+    };
     let per_channel = |values: &Plain, each: usize| {
         let data: Vec<f64> = values.data.iter().flat_map(|&value| vec![value; each]).collect();
         Plain { shape: vec![data.len(), 1, 1], data }
@@ -61,6 +70,7 @@ pub fn all() -> Vec<Exemplar> {
         layer("over the last axis", &[1, 4, 5, 3], 3, true),
         layer("over two axes", &[1, 2, 3, 4], 2, true),
         layer("without a shift", &[1, 6], 1, false),
+        root_mean_square,
         instance,
         group("with a number a group", 2, 18),
         group("with a number a channel", 6, 21),

@@ -4,7 +4,7 @@ use super::{Exemplar, activation, constant, integers, weights};
 use crate::network::ops::sweep::reference::{self, Plain, Sliding};
 
 pub fn all() -> Vec<Exemplar> {
-    [transposed(), reductions(), softmaxes(), matrices(), moves(), pads(), sizes()].into_iter().flatten().collect()
+    [transposed(), reductions(), softmaxes(), matrices(), einsums(), moves(), pads(), sizes()].into_iter().flatten().collect()
 }
 
 fn transposed() -> Vec<Exemplar> {
@@ -32,6 +32,44 @@ fn transposed() -> Vec<Exemplar> {
         convolved("with holes and uneven pads", Sliding { dilations: [2, 1], pads: [2, 0, 1, 1], ..strided }, 1, [0, 0], true),
         convolved("with output padding", Sliding { pads: [1, 0, 1, 0], ..strided }, 1, [1, 2], true),
         convolved("with output padding and no pads", strided, 2, [1, 0], true),
+    ]
+}
+
+fn einsums() -> Vec<Exemplar> {
+    let attention = |name, equation: &str| {
+        let given = vec![activation(&[1, 2, 4, 3]), activation(&[1, 2, 5, 3])];
+        let reference = |x: &[Plain]| {
+            Plain::of(&[x[0].shape[0], 2, 4, 5], |at| {
+                (0..3).map(|d| x[0].at(&[at[0], at[1], at[2], d]) * x[1].at(&[at[0], at[1], at[3], d])).sum()
+            })
+        };
+        Exemplar::new("Einsum", name, given, reference).text("equation", equation)
+    };
+    let matrix = weights(&[5, 3]);
+    let with_matrix = Exemplar::new("Einsum", "of a matrix and pixels", vec![constant(&matrix), activation(&[1, 3, 2, 4])], move |x| {
+        Plain::of(&[x[0].shape[0], 5, 2, 4], |at| (0..3).map(|c| matrix.at(&[at[1], c]) * x[0].at(&[at[0], c, at[2], at[3]])).sum())
+    })
+    .text("equation", "oc,nchw->nohw");
+    let three = Exemplar::new(
+        "Einsum",
+        "of three, with an index that one has alone",
+        vec![activation(&[1, 3, 2]), activation(&[1, 3]), activation(&[1, 4])],
+        |x| {
+            Plain::of(&[x[0].shape[0], 4], |at| {
+                let sum: f64 =
+                    (0..3).flat_map(|c| [0, 1].map(|i| (c, i))).map(|(c, i)| x[0].at(&[at[0], c, i]) * x[1].at(&[at[0], c])).sum();
+                sum * x[2].at(at)
+            })
+        },
+    )
+    .text("equation", "nci, nc, nk -> nk");
+    vec![
+        attention("of two, as attention has it", "bhid,bhjd->bhij"),
+        attention("with axes that are not named", "n...id,n...jd->n...ij"),
+        with_matrix,
+        three,
+        Exemplar::new("Einsum", "of one, whose axes move", vec![activation(&[1, 3, 4])], |x| reference::transpose(&x[0], &[0, 2, 1]))
+            .text("equation", "nab->nba"),
     ]
 }
 

@@ -46,7 +46,7 @@ fn logistic(x: f64) -> f64 {
 /// Far from zero a bias is the small difference of large numbers, and has to be told as such all the same.
 #[test]
 fn far_ends_keep_their_precision() {
-    let functions: [(Op, Exact); 7] = [
+    let functions: [(Op, Exact); 8] = [
         (Sigmoid.into(), |x| {
             let (s, slope) = (logistic(x), logistic(x) * logistic(-x));
             [s, slope, s - slope * x]
@@ -55,9 +55,13 @@ fn far_ends_keep_their_precision() {
             let slope = 1.0 / (x.cosh() * x.cosh());
             [x.tanh(), slope, x.tanh() - slope * x]
         }),
-        (Softplus.into(), |x| {
+        (Softplus::UPRIGHT.into(), |x| {
             let rest = (-x.abs()).exp().ln_1p();
             [x.max(0.0) + rest, logistic(x), rest + x.abs() * logistic(-x.abs())]
+        }),
+        (Softplus { turned: true }.into(), |x| {
+            let rest = (-x.abs()).exp().ln_1p();
+            [x.min(0.0) - rest, logistic(-x), -rest - x.abs() * logistic(-x.abs())]
         }),
         (Silu { alpha: 1.0 }.into(), |x| {
             let bend = x * logistic(x) * logistic(-x);
@@ -106,7 +110,7 @@ fn far_ends_keep_their_precision() {
 #[test]
 fn what_comes_back_has_the_place_s_kind() {
     let place = Place { kind: tch::Kind::BFloat16, ..F32 };
-    for op in [Op::from(Sigmoid), Softplus.into(), Silu { alpha: 2.0 }.into(), Scale::by(0.5).into()] {
+    for op in [Op::from(Sigmoid), Softplus::UPRIGHT.into(), Silu { alpha: 2.0 }.into(), Scale::by(0.5).into()] {
         let kernel = op.rules().kernel(place, &[&[1, 2]]).unwrap();
         let x = tch::Tensor::from_slice(&[1.0, 2.0]).reshape([1, 2]).to_kind(place.kind);
         let made = kernel.forward(&[&x]).unwrap();
