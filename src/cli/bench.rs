@@ -15,7 +15,7 @@ use crate::saliency::Target;
 
 /// Measure a network on this machine
 ///
-/// Milliseconds a frame for the forward pass alone and for the whole explanation: medians over at least 10 batches after warm-up, on random data.
+/// Milliseconds a frame for the forward pass alone and for the whole explanation by --method (in JSON always `fullgrad_ms_per_frame`): medians over at least 10 batches after warm-up, on random data.
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
@@ -63,6 +63,7 @@ pub fn run(args: Args) -> Result<()> {
             "peak_rss_bytes": peak,
             "device": "cpu",
             "precision": precision,
+            "method": args.target.method.to_string(),
             "batch": batch,
             "threads": threads,
         });
@@ -70,10 +71,11 @@ pub fn run(args: Args) -> Result<()> {
     }
     super::print(&format!(
         "{}: {precision} on cpu, batch {batch}, {threads} threads\n\
-         forward   {forward:8.2} ms a frame\n\
-         FullGrad  {fullgrad:8.2} ms a frame ({:.2} x forward)\n\
-         memory    {:8.0} MB at most\n",
+         forward               {forward:8.2} ms a frame\n\
+         {:21} {fullgrad:8.2} ms a frame ({:.2} x forward)\n\
+         memory                {:8.0} MB at most\n",
         loaded.model,
+        args.target.method.to_string(),
         fullgrad / forward,
         peak as f64 / 1e6
     ))

@@ -10,7 +10,7 @@ use crate::network::load::{LoadOptions, load};
 use crate::network::manifest::Manifest;
 use crate::network::onnx;
 use crate::network::structure::Network;
-use crate::saliency::{Rescale, Target};
+use crate::saliency::{self, Rescale, Sampling, Target};
 
 /// A network with what is known about it.
 pub struct Loaded {
@@ -60,9 +60,13 @@ pub fn engine_settings(compute: &ComputeOptions, target: &TargetOptions, automat
         },
         workers: None,
         threads: compute.threads,
-        rescale: match target.rescale {
-            super::options::Rescale::Node => Rescale::Node,
-            super::options::Rescale::Channel => Rescale::Channel,
+        attribution: saliency::Settings {
+            methods: vec![target.method.clone()],
+            rescale: match target.rescale {
+                super::options::Rescale::Node => Rescale::Node,
+                super::options::Rescale::Channel => Rescale::Channel,
+            },
+            sampling: Sampling { samples: target.samples, noise: target.noise, seed: target.seed, steps: target.steps },
         },
     }
 }

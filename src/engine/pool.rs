@@ -12,7 +12,6 @@ use super::choice::Choice;
 use super::settings::Settings;
 use super::ticket::Ticket;
 use crate::error::{Error, Result};
-use crate::network::plan::Plan;
 use crate::network::structure::Network;
 use crate::saliency::{Explainer, Explanation, Target};
 
@@ -32,8 +31,10 @@ struct Job {
 /// What is done with a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Task {
-    /// The whole explanation.
+    /// The whole explanation, by the first method.
     Explain,
+    /// The same by the method of this index.
+    ExplainBy(usize),
     /// The output alone: every other tensor of the result is empty.
     Infer,
 }
@@ -59,14 +60,14 @@ impl Engine {
     /// Compiles a plan for each worker and starts them.
     ///
     /// # Errors
-    /// Kind::Runtime from libtorch or where a thread cannot be started.
+    /// Kind::Usage where a method cannot be used on this network; Kind::Runtime from libtorch or where a thread cannot be started.
     pub fn start(network: &Network, settings: &Settings) -> Result<Self> {
         tch::set_num_threads(settings.threads_each() as i32);
         let count = settings.worker_count();
         let (jobs, queue) = bounded::<Job>(2 * count);
         let mut workers = Vec::with_capacity(count);
         for index in 0..count {
-            let explainer = Explainer::new(Plan::new(network, settings.place())?, settings.rescale);
+            let explainer = Explainer::compile(network, settings.place(), settings.attribution.clone())?;
             let (queue, threads) = (queue.clone(), settings.threads_each() as i32);
             let worker = thread::Builder::new().name(format!("engine-{index}")).spawn(move || {
                 tch::set_num_threads(threads);
@@ -129,9 +130,11 @@ impl Drop for Engine {
 
 fn work(explainer: &Explainer, queue: &Receiver<Job>) {
     for job in queue {
+        let mut choose = |logits: &Tensor| job.choice.choose(job.sequence, logits, &job.times);
         let result = match job.task {
             Task::Infer => explainer.infer(&job.input),
-            Task::Explain => explainer.explain(&job.input, &mut |logits| job.choice.choose(job.sequence, logits, &job.times)),
+            Task::Explain => explainer.explain(&job.input, &mut choose),
+            Task::ExplainBy(method) => explainer.explain_by(method, &job.input, &mut choose),
         };
         if result.is_err() {
             job.choice.skip(job.sequence);

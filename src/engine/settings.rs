@@ -6,7 +6,7 @@ use std::thread;
 use tch::{Device, Kind};
 
 use crate::network::op::Place;
-use crate::saliency::Rescale;
+use crate::saliency;
 
 /// Type of the numbers that activations and gradients are computed with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,8 +67,8 @@ pub struct Settings {
     pub workers: Option<NonZeroUsize>,
     /// Threads in all; `None` for one a processor core.
     pub threads: Option<NonZeroUsize>,
-    /// See [`Rescale`].
-    pub rescale: Rescale,
+    /// The methods; [`Task::Explain`](super::Task::Explain) is by the first.
+    pub attribution: saliency::Settings,
 }
 
 impl Settings {

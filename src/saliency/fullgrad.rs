@@ -49,6 +49,38 @@ impl<'a> FullGrad<'a> {
         FullGrad { rescale, sites, batch, kind, sums: Vec::new(), maps: BTreeMap::new(), reduced: BTreeMap::new() }
     }
 
+    /// The precision of terms and map: Double or Float.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The term grad * bias.
+    pub fn product(&self, grad: &Tensor, bias: &Tensor) -> Result<Tensor> {
+        Ok(grad.f_to_kind(self.kind)?.f_mul(&bias.f_to_kind(self.kind)?)?)
+    }
+
+    /// Counts a term for completeness.
+    pub fn count(&mut self, site: SiteId, term: &Tensor) -> Result<()> {
+        let axes: Vec<i64> = (1..term.dim() as i64).collect();
+        self.sums.push((site, Sum::Device(term.f_sum_dim_intlist(axes.as_slice(), false, Kind::Double)?)));
+        Ok(())
+    }
+
+    /// Adds psi of a tensor in the shape of a site's value to the map, where the site counts for it.
+    pub fn show(&mut self, site: SiteId, tensor: &Tensor) -> Result<()> {
+        let Some(layout) = self.sites[site].layout else { return Ok(()) };
+        let tensor = tensor.f_to_kind(self.kind)?;
+        let tensor = if layout == [0, 1, 2, 3] { tensor } else { tensor.f_permute(layout)? };
+        let map = self.rescale.map(&tensor)?;
+        let key = (map.size()[2], map.size()[3]);
+        let sum = match self.maps.remove(&key) {
+            Some(sum) => sum.f_add(&map)?,
+            None => map,
+        };
+        self.maps.insert(key, sum);
+        Ok(())
+    }
+
     /// The map S (N, 1, H, W) at the input's size.
     pub fn map(&self, rows: i64, columns: i64) -> Result<Tensor> {
         let mut sum = Tensor::f_zeros([self.batch as i64, 1, rows, columns], (self.kind, self.device()))?;
@@ -96,8 +128,8 @@ impl<'a> FullGrad<'a> {
     }
 }
 
-/// Bilinear, corners aligned.
-fn upsample(map: &Tensor, rows: i64, columns: i64) -> Result<Tensor> {
+/// A map (N, 1, h, w) at this size: bilinear, corners aligned.
+pub fn upsample(map: &Tensor, rows: i64, columns: i64) -> Result<Tensor> {
     if map.size()[2..] == [rows, columns] {
         return Ok(map.shallow_clone());
     }
@@ -110,19 +142,9 @@ impl TermSink for FullGrad<'_> {
     }
 
     fn dense(&mut self, site: SiteId, grad: &Tensor, bias: &Tensor) -> Result<()> {
-        let term = grad.f_to_kind(self.kind)?.f_mul(&bias.f_to_kind(self.kind)?)?;
-        let axes: Vec<i64> = (1..term.dim() as i64).collect();
-        self.sums.push((site, Sum::Device(term.f_sum_dim_intlist(axes.as_slice(), false, Kind::Double)?)));
-        let Some(layout) = self.sites[site].layout else { return Ok(()) };
-        let term = if layout == [0, 1, 2, 3] { term } else { term.f_permute(layout)? };
-        let map = self.rescale.map(&term)?;
-        let key = (map.size()[2], map.size()[3]);
-        let sum = match self.maps.remove(&key) {
-            Some(sum) => sum.f_add(&map)?,
-            None => map,
-        };
-        self.maps.insert(key, sum);
-        Ok(())
+        let term = self.product(grad, bias)?;
+        self.count(site, &term)?;
+        self.show(site, &term)
     }
 
     fn reduced(&mut self, site: SiteId, terms: Reduced) -> Result<()> {

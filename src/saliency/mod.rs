@@ -1,14 +1,20 @@
 //! The method: from a frame to the network's view of it, and from a plan's terms to a saliency map and a completeness residual.
 
+mod aim;
 mod explain;
 mod fullgrad;
+mod method;
+mod methods;
+mod noise;
 pub mod preprocess;
 mod profile;
+mod quadrature;
 mod resample;
 mod rescale;
 mod target;
 
 pub use explain::{Explainer, Explanation, Timing};
 pub use fullgrad::FullGrad;
+pub use method::{Method, Sampling, Settings};
 pub use rescale::Rescale;
 pub use target::{Target, probabilities};

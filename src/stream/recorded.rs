@@ -34,6 +34,8 @@ pub struct Settings {
     pub preprocessing: Preprocessing,
     /// What is explained.
     pub choice: Choice,
+    /// By what the engine explains, as captions and lines name it.
+    pub method: String,
     /// Explained frames that are computed together.
     pub batch: usize,
     /// Every so many frames one is explained.
@@ -85,6 +87,7 @@ pub fn run(settings: Settings, engine: Engine, progress: &mut dyn Progress, stop
         normaliser: Normaliser::new(settings.smooth),
         caption: settings.overlay.caption,
         labels: Labels(settings.labels),
+        method: settings.method,
         sink,
         records,
         maps,
@@ -139,6 +142,7 @@ struct Drawer<'a> {
     normaliser: Normaliser,
     caption: bool,
     labels: Labels,
+    method: String,
     sink: Sink,
     records: Option<Records>,
     maps: Option<Maps>,
@@ -178,14 +182,14 @@ impl Drawer<'_> {
             }
         }
         if let Some(records) = &mut self.records {
-            records.write(&shown, &self.view, &self.labels)?;
+            records.write(&shown, &self.view, &self.labels, &self.method)?;
         }
         let watch = Stopwatch::start();
         let mut buffer = self.sink.buffer()?;
         self.summary.stages.encode += watch.elapsed();
         let watch = Stopwatch::start();
         let heatmap = self.normaliser.apply(&shown.map, answer.width, answer.height, pts);
-        let caption = self.caption.then(|| self.labels.caption(answer));
+        let caption = self.caption.then(|| self.labels.caption(answer, &self.method));
         self.overlay.draw(&shown.frame, &heatmap, &self.view, caption.as_ref(), &mut buffer);
         self.summary.stages.overlay += watch.elapsed();
         drop(shown);

@@ -27,11 +27,11 @@ impl Labels {
         json!({ "label": self.name(class.index), "index": class.index, "probability": class.probability })
     }
 
-    /// A caption that says what is explained and how exactly.
-    pub fn caption(&self, answer: &FrameAnswer) -> Caption {
+    /// A caption that says what is explained, by which method and how exactly.
+    pub fn caption(&self, answer: &FrameAnswer, method: &str) -> Caption {
         Caption {
             left: format!("{} {:.0} %", self.name(answer.target.index), answer.target.probability * 100.0),
-            right: format!("residual {:.1e}", answer.residual),
+            right: format!("{method}, residual {:.1e}", answer.residual),
         }
     }
 }
@@ -49,9 +49,9 @@ impl Records {
         Ok(Records { path: path.to_owned(), file: BufWriter::new(file), regions })
     }
 
-    /// One line: time, leading classes, target, residual, regions. A frame that was not explained itself carries those of the frame whose
+    /// One line: time, leading classes, target, method, residual, regions. A frame that was not explained itself carries those of the frame whose
     /// explanation it shows; its regions are of the map it shows.
-    pub fn write(&mut self, shown: &Shown, view: &View, labels: &Labels) -> Result<()> {
+    pub fn write(&mut self, shown: &Shown, view: &View, labels: &Labels, method: &str) -> Result<()> {
         let answer = &shown.answer;
         let regions: Map<String, Value> = self
             .regions
@@ -63,6 +63,7 @@ impl Records {
             "explained": shown.explained,
             "classes": answer.leading.iter().map(|class| labels.json(class)).collect::<Vec<_>>(),
             "target": labels.json(&answer.target),
+            "method": method,
             "residual": answer.residual,
             "regions": regions,
         });

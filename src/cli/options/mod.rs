@@ -12,4 +12,4 @@ pub use encoder::{Audio, EncoderOptions};
 pub use look::{Between, ColourMap, Layout, LookOptions, RhythmOptions};
 pub use network::{Colour, Fit, InputSize, NetworkOptions, PerChannel};
 pub use span::SpanOptions;
-pub use target::{Method, Rescale, Target, TargetOptions};
+pub use target::{Rescale, Target, TargetOptions};

@@ -1,9 +1,12 @@
 //! What is explained, and by which method.
 
+use std::num::NonZeroUsize;
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::ValueEnum;
+
+use crate::saliency::{Method, Sampling};
 
 /// Options that say what is explained and how.
 #[derive(Debug, Clone, clap::Args)]
@@ -15,13 +18,31 @@ pub struct TargetOptions {
     #[arg(long, value_name = "TARGET")]
     pub target: Option<Target>,
 
-    /// How the explanation is computed.
-    #[arg(long, value_enum, default_value_t = Method::Fullgrad)]
+    /// How the map is computed: fullgrad, simple-fullgrad, smooth-fullgrad, input-x-gradient, gradient, smoothgrad, integrated-gradients, grad-cam, or grad-cam:NODE.
+    ///
+    /// smooth-fullgrad and smoothgrad look at noisy copies of each picture (--samples, --noise, --seed), integrated-gradients at darker ones (--steps): they take as many times longer. grad-cam looks at the last spatial layer that everything passes, or at the node of this name. docs/method.md says what each computes and what its numbers mean.
+    #[arg(long, value_name = "METHOD", default_value = "fullgrad")]
     pub method: Method,
 
-    /// Over what the absolute values of a term are brought to the range 0 to 1 before they are summed into the map.
+    /// Over what the absolute values of a term are brought to the range 0 to 1 before they are summed into the map; for the methods with fullgrad in their name.
     #[arg(long, value_enum, default_value_t = Rescale::Node)]
     pub rescale: Rescale,
+
+    /// Noisy copies of a picture that smooth-fullgrad and smoothgrad average.
+    #[arg(long, value_name = "N", default_value_t = Sampling::SAMPLES)]
+    pub samples: NonZeroUsize,
+
+    /// Standard deviation of their noise, as a share of the range of the picture's numbers.
+    #[arg(long, value_name = "SHARE", default_value_t = Sampling::NOISE, value_parser = parse_noise)]
+    pub noise: f64,
+
+    /// Seed of their noise; every picture and frame gets the same noise.
+    #[arg(long, value_name = "SEED", default_value = "0")]
+    pub seed: u64,
+
+    /// Points between the baseline and the picture at which integrated-gradients takes the gradient.
+    #[arg(long, value_name = "N", default_value_t = Sampling::STEPS)]
+    pub steps: NonZeroUsize,
 }
 
 /// Which class of the network's output is explained.
@@ -57,13 +78,6 @@ impl FromStr for Target {
     }
 }
 
-/// How the explanation is computed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Method {
-    /// The input's gradient and every bias term (Srinivas and Fleuret, 2019).
-    Fullgrad,
-}
-
 /// Over what the values of a term are rescaled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Rescale {
@@ -71,6 +85,10 @@ pub enum Rescale {
     Node,
     /// Each channel of a node's term by itself; gives another map.
     Channel,
+}
+
+fn parse_noise(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|v| (0.0..=10.0).contains(v)).ok_or_else(|| "give a number from 0 to 10, such as 0.15".to_owned())
 }
 
 #[cfg(test)]

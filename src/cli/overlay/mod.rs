@@ -45,7 +45,7 @@ pub struct Args {
     #[arg(long)]
     pub json: bool,
 
-    /// Write a JSON line a frame: time, leading classes, target, residual, regions [default: none].
+    /// Write a JSON line a frame: time, leading classes, target, method, residual, regions [default: none].
     #[arg(long, value_name = "FILE.jsonl")]
     pub frames: Option<PathBuf>,
 
@@ -136,6 +136,7 @@ pub fn run(args: Args) -> Result<()> {
         sink,
         preprocessing,
         choice,
+        method: args.target.method.to_string(),
         batch: args.compute.batch.get(),
         every: args.rhythm.every.get(),
         between: match args.rhythm.between {
@@ -154,7 +155,7 @@ pub fn run(args: Args) -> Result<()> {
     progress.finish();
     let summary = result?;
     let text = if args.json {
-        format!("{}\n", report::json(&summary, &labels))
+        format!("{}\n", report::json(&summary, &labels, &args.target.method.to_string()))
     } else {
         report::text(&summary, &labels, &args.out.display().to_string())
     };

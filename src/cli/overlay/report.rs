@@ -18,7 +18,7 @@ pub fn frames(count: u64) -> String {
 }
 
 /// The JSON object of `--json`.
-pub fn json(summary: &Summary, labels: &[String]) -> Value {
+pub fn json(summary: &Summary, labels: &[String], method: &str) -> Value {
     let stages = &summary.stages;
     let classes: Vec<Value> = summary
         .top_classes(CLASSES)
@@ -49,6 +49,7 @@ pub fn json(summary: &Summary, labels: &[String]) -> Value {
             "encode": stages.encode.as_secs_f64(),
         },
         "top_classes": classes,
+        "method": method,
         "residual": residual,
         "peak_rss_bytes": process::peak_rss_bytes(),
     })
