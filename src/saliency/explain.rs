@@ -6,7 +6,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::fullgrad::FullGrad;
 use super::rescale::Rescale;
-use super::target::{self, Target};
+use super::target::Target;
 use crate::clock::Stopwatch;
 use crate::error::Result;
 use crate::network::plan::Plan;
@@ -14,9 +14,9 @@ use crate::network::plan::Plan;
 /// What a network saw in a batch of N images, on the CPU. In f64 where the plan is, else in f32.
 #[derive(Debug)]
 pub struct Explanation {
-    /// The output, (N, K).
+    /// The output, (N, ...).
     pub logits: Tensor,
-    /// The class explained, (N,).
+    /// The class explained, (N,); -1 where it is no single one.
     pub target: Vec<i64>,
     /// f, (N,).
     pub value: Tensor,
@@ -86,20 +86,19 @@ impl Explainer {
         let pass = self.plan.forward(&self.plan.prepare(x)?)?;
         let kind = if self.plan.place().kind == Kind::Double { Kind::Double } else { Kind::Float };
         let logits = pass.output.f_to_kind(kind)?.f_to_device(Device::Cpu)?;
-        let indices = target(&logits)?.indices(&logits)?;
+        let selected = target(&logits)?.select(&pass.output)?;
         let forward = watch.elapsed();
-        let (value, grad) = target::seed(&pass.output, &indices)?;
         let [batch, _, rows, columns] = x.size()[..] else { unreachable!("the plan's input has four axes") };
         let mut terms = FullGrad::new(self.plan.sites(), batch as usize, kind, self.rescale);
-        self.plan.adjoint(pass, grad, &mut terms)?;
+        self.plan.adjoint(pass, selected.grad, &mut terms)?;
         let sums = terms.sums()?;
-        let value = value.f_to_kind(Kind::Double)?;
+        let value = selected.value.f_to_kind(Kind::Double)?;
         let off = value.f_sub(&sums.input_term)?.f_sub(&sums.bias_term_total)?.f_abs()?;
         let scale = value.f_abs()?.f_maximum(&sums.magnitude.f_mul_scalar(1e-3)?)?.f_clamp_min(1e-12)?;
         let home = |tensor: Tensor| -> Result<Tensor> { Ok(tensor.f_to_kind(kind)?.f_to_device(Device::Cpu)?) };
         Ok(Explanation {
             logits,
-            target: indices,
+            target: selected.indices,
             value: home(value)?,
             map: home(terms.map(rows, columns)?)?,
             input_term: home(sums.input_term)?,

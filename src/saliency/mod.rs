@@ -1,5 +1,6 @@
 //! The method: from a frame to the network's view of it, and from a plan's terms to a saliency map and a completeness residual.
 
+mod cells;
 mod explain;
 mod fullgrad;
 pub mod preprocess;
@@ -8,7 +9,8 @@ mod resample;
 mod rescale;
 mod target;
 
+pub use cells::Cells;
 pub use explain::{Explainer, Explanation, Timing};
 pub use fullgrad::FullGrad;
 pub use rescale::Rescale;
-pub use target::{Target, probabilities};
+pub use target::{Selected, Target, probabilities};
