@@ -259,6 +259,25 @@ fn a_picture_s_map_does_not_depend_on_its_neighbours() {
 }
 
 #[test]
+fn copies_are_explained_for_what_their_picture_is() {
+    let network = network("resnet_relu");
+    let x = input(&network, 2);
+    let explained = |settings: Settings, target: Target| {
+        let explainer = Explainer::compile(&network, Place { device: Device::Cpu, kind: Kind::Double }, settings).unwrap();
+        explainer.explain(&x, &mut |_| Ok(target.clone())).unwrap()
+    };
+    // So much noise that copies would have other leading classes.
+    let noisy = |target| explained(sampled(Method::Smoothgrad, 32, 2.0, 1), target);
+    let leading = noisy(Target::Argmax);
+    assert!(leading.map.equal(&noisy(Target::Each(leading.target.clone())).map));
+    // A sum of the largest has no class to hold.
+    let plain = explained(Settings { methods: vec![Method::Gradient], ..Settings::default() }, Target::Top(2));
+    let smooth = explained(sampled(Method::Smoothgrad, 3, 0.0, 0), Target::Top(2));
+    assert_eq!((&smooth.target, apart(&smooth.map, &plain.map) < 1e-12), (&plain.target, true));
+    assert!(smooth.value.equal(&plain.value));
+}
+
+#[test]
 fn seeds_decide_the_noise_and_more_copies_come_nearer_to_the_mean() {
     let network = network("resnet_relu");
     let (x, target) = (input(&network, 1), [1]);

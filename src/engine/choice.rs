@@ -28,7 +28,7 @@ impl Choice {
         match self {
             Choice::Fixed(target) => Ok(target.clone()),
             Choice::Hold(hold) => {
-                let leaders = Target::Argmax.indices(logits)?;
+                let leaders = Target::Argmax.select(logits)?.indices;
                 let mut state = hold.wait_for(sequence);
                 let chosen = leaders.iter().zip(times).map(|(&leader, &time)| state.follow(leader, time, hold.span)).collect();
                 hold.pass_on(state, sequence);

@@ -13,7 +13,7 @@ use super::settings::Settings;
 use super::ticket::Ticket;
 use crate::error::{Error, Result};
 use crate::network::structure::Network;
-use crate::saliency::{Explainer, Explanation, Target};
+use crate::saliency::{Explainer, Explanation};
 
 /// Images of a part: with fewer, what each step costs besides its arithmetic weighs more; with more, memory grows.
 const PART_IMAGES: i64 = 4;
@@ -96,10 +96,8 @@ impl Engine {
             let (reply, result) = bounded(1);
             let range = first as usize..(first + length) as usize;
             let choice = match &**choice {
-                Choice::Fixed(Target::Each(targets)) => {
-                    Arc::new(Choice::Fixed(Target::Each(targets.get(range.clone()).unwrap_or_default().to_vec())))
-                }
-                _ => choice.clone(),
+                Choice::Fixed(target) => Arc::new(Choice::Fixed(target.part(range.clone()))),
+                Choice::Hold(_) => choice.clone(),
             };
             let job = Job {
                 task,

@@ -2,26 +2,36 @@
 
 use tch::{Kind, Tensor};
 
-use super::target::{self, Target};
+use super::target::Target;
 use crate::error::Result;
 
-/// The classes chosen for a batch of pictures.
+/// What was chosen for a batch of pictures.
 pub struct Aim {
-    /// One an image.
+    target: Target,
+    /// The class of each image; -1 where f is no single class's.
     pub indices: Vec<i64>,
 }
 
 impl Aim {
     /// Chooses by the output (N, ...) of the pictures themselves; gives f, (N,) in f64, and df/d output too.
-    pub fn take(target: &Target, output: &Tensor) -> Result<(Self, Tensor, Tensor)> {
-        let aim = Aim { indices: target.indices(output)? };
-        let (value, grad) = target::seed(output, &aim.indices)?;
-        Ok((aim, value.f_to_kind(Kind::Double)?, grad))
+    pub fn take(target: Target, output: &Tensor) -> Result<(Self, Tensor, Tensor)> {
+        let selected = target.select(output)?;
+        Ok((Aim { target, indices: selected.indices }, selected.value.f_to_kind(Kind::Double)?, selected.grad))
     }
 
     /// f, (k,) in f64, and df/d output for the output (k, ...) of copies of picture `image`.
     pub fn copies(&self, image: usize, output: &Tensor) -> Result<(Tensor, Tensor)> {
-        let (value, grad) = target::seed(output, &vec![self.indices[image]; output.size()[0] as usize])?;
-        Ok((value.f_to_kind(Kind::Double)?, grad))
+        let selected = held(&self.target, self.indices[image]).select(output)?;
+        Ok((selected.value.f_to_kind(Kind::Double)?, selected.grad))
+    }
+}
+
+/// The target with the class that was chosen in place of a rule that chooses one. What a copy chooses anew, cells and the largest scores
+/// of a sum, is a part of the function that is explained.
+fn held(target: &Target, class: i64) -> Target {
+    match target {
+        Target::Argmax | Target::Index(_) | Target::Each(_) => Target::Index(class),
+        Target::In(cells, rule) => Target::In(cells.clone(), Box::new(held(rule, class))),
+        Target::Top(_) | Target::Above { .. } => target.clone(),
     }
 }

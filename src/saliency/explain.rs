@@ -20,9 +20,9 @@ use crate::network::structure::Network;
 /// What a network saw in a batch of N images, on the CPU. In f64 where the plan is, else in f32.
 #[derive(Debug)]
 pub struct Explanation {
-    /// The output, (N, K).
+    /// The output, (N, ...).
     pub logits: Tensor,
-    /// The class explained, (N,).
+    /// The class explained, (N,); -1 where it is no single one.
     pub target: Vec<i64>,
     /// f, (N,).
     pub value: Tensor,
@@ -139,7 +139,7 @@ impl Explainer {
         let watch = Stopwatch::start();
         let pass = self.plan.forward(&self.plan.prepare(x)?)?;
         let logits = self.home(&pass.output)?;
-        let (aim, value, grad) = Aim::take(&target(&logits)?, &pass.output)?;
+        let (aim, value, grad) = Aim::take(target(&logits)?, &pass.output)?;
         let forward = watch.elapsed();
         self.plan.adjoint(pass, grad, &mut *one_pass)?;
         let found = Found { map: one_pass.map(rows, columns)?, sums: one_pass.sums()?, whole: value.shallow_clone() };
@@ -152,7 +152,7 @@ impl Explainer {
         let watch = Stopwatch::start();
         let output = self.plan.infer(&self.plan.prepare(x)?)?;
         let logits = self.home(&output)?;
-        let (aim, value, _) = Aim::take(&target(&logits)?, &output)?;
+        let (aim, value, _) = Aim::take(target(&logits)?, &output)?;
         let mut timing = Timing { forward: watch.elapsed(), adjoint: Duration::ZERO };
         let sampling = &self.settings.sampling;
         let found: Vec<Found> = (0..x.size()[0])

@@ -1,6 +1,7 @@
 //! The method: from a frame to the network's view of it, and from a plan's terms to a saliency map and a completeness residual.
 
 mod aim;
+mod cells;
 mod explain;
 mod fullgrad;
 mod method;
@@ -13,8 +14,9 @@ mod resample;
 mod rescale;
 mod target;
 
+pub use cells::Cells;
 pub use explain::{Explainer, Explanation, Timing};
 pub use fullgrad::FullGrad;
 pub use method::{Method, Sampling, Settings};
 pub use rescale::Rescale;
-pub use target::{Target, probabilities};
+pub use target::{Selected, Target, probabilities};

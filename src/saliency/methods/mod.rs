@@ -61,3 +61,6 @@ impl Found {
         Ok(Found { map: cat(|found| &found.map)?, sums, whole: cat(|found| &found.whole)? })
     }
 }
+
+#[cfg(test)]
+mod tests;
