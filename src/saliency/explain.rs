@@ -26,6 +26,8 @@ pub struct Explanation {
     pub input_term: Tensor,
     /// Sum of the bias terms, (N,).
     pub bias_term_total: Tensor,
+    /// Each term's sum, (N, sites) in f64, by the plan's sites, the input's first; after them the target's own, where it has one.
+    pub terms: Tensor,
     /// |f - all terms| over max(|f|, 1e-3 of the terms' magnitudes, 1e-12), (N,).
     pub residual: Tensor,
     /// Where the time went.
@@ -71,6 +73,7 @@ impl Explainer {
             map: nothing()?,
             input_term: nothing()?,
             bias_term_total: nothing()?,
+            terms: nothing()?,
             residual: nothing()?,
             timing: Timing { forward: watch.elapsed(), adjoint: Duration::ZERO },
         })
@@ -91,7 +94,14 @@ impl Explainer {
         let [batch, _, rows, columns] = x.size()[..] else { unreachable!("the plan's input has four axes") };
         let mut terms = FullGrad::new(self.plan.sites(), batch as usize, kind, self.rescale);
         self.plan.adjoint(pass, selected.grad, &mut terms)?;
-        let sums = terms.sums()?;
+        let mut sums = terms.sums()?;
+        let mut each = terms.terms()?;
+        if let Some(bias) = selected.bias {
+            let bias = bias.f_to_kind(Kind::Double)?.f_to_device(sums.magnitude.device())?;
+            sums.bias_term_total = sums.bias_term_total.f_add(&bias)?;
+            sums.magnitude = sums.magnitude.f_add(&bias.f_abs()?)?;
+            each = Tensor::f_cat(&[each, bias.f_to_device(Device::Cpu)?.f_unsqueeze(1)?], 1)?;
+        }
         let value = selected.value.f_to_kind(Kind::Double)?;
         let off = value.f_sub(&sums.input_term)?.f_sub(&sums.bias_term_total)?.f_abs()?;
         let scale = value.f_abs()?.f_maximum(&sums.magnitude.f_mul_scalar(1e-3)?)?.f_clamp_min(1e-12)?;
@@ -103,6 +113,7 @@ impl Explainer {
             map: home(terms.map(rows, columns)?)?,
             input_term: home(sums.input_term)?,
             bias_term_total: home(sums.bias_term_total)?,
+            terms: each,
             residual: home(off.f_div(&scale)?)?,
             timing: Timing { forward, adjoint: watch.elapsed() - forward },
         })

@@ -3,6 +3,7 @@
 mod cells;
 mod explain;
 mod fullgrad;
+mod head;
 pub mod preprocess;
 mod profile;
 mod resample;
@@ -12,5 +13,6 @@ mod target;
 pub use cells::Cells;
 pub use explain::{Explainer, Explanation, Timing};
 pub use fullgrad::FullGrad;
+pub use head::{Head, Probability};
 pub use rescale::Rescale;
-pub use target::{Selected, Target, probabilities};
+pub use target::{Selected, Target};

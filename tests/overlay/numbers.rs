@@ -40,6 +40,7 @@ fn the_summary_has_the_keys_of_its_contract() {
         "frames_in",
         "frames_lost",
         "frames_out",
+        "numeric_faults",
         "peak_rss_bytes",
         "residual",
         "seconds",

@@ -8,11 +8,14 @@ use std::thread;
 use std::time::Duration;
 
 use super::results::{self, Results};
+use super::terms::Terms;
 use super::{Args, describe};
-use crate::cli::loading::{class_target, engine_settings, load_network};
+use crate::cli::complaints::Complaints;
+use crate::cli::loading::{engine_settings, load_network};
 use crate::cli::overlay::look;
+use crate::cli::target;
 use crate::cli::view::preprocessing;
-use crate::engine::{Batch, Choice, Engine, FrameAnswer, Precision, Task, Ticket};
+use crate::engine::{Batch, Choice, Engine, FrameAnswer, Precision, Task, TermSite, Ticket};
 use crate::error::{Error, Kind, Result};
 use crate::frame::Still;
 use crate::overlay::{self, Normaliser, draw_still};
@@ -27,13 +30,18 @@ const BATCH_SAMPLES: usize = 1 << 28;
 /// Explains pictures, in their order. A picture that cannot be read is told on standard error, and the others are done.
 pub fn run(args: &Args, folder: &Path) -> Result<()> {
     let all = results::plan(&args.images, folder, args.force)?;
+    let taken: Vec<&Path> = all.iter().flat_map(Results::taken).collect();
+    let terms = args.terms.as_deref().map(|path| Terms::plan(path, &taken, args.force)).transpose()?;
     process::keep_pages();
     let loaded = load_network(&args.network, None)?;
     let preprocessing = preprocessing(&args.network, &loaded)?;
-    let choice = Arc::new(Choice::Fixed(class_target(&args.target, &loaded)?));
+    let head = loaded.head()?;
+    let choice = Arc::new(Choice::Fixed(target::rule(&args.target, &loaded, &head)?));
     let mut settings = engine_settings(&args.compute, &args.target, Precision::fastest());
     let threads = settings.thread_count();
     settings.workers = args.pool.workers;
+    settings.head = head;
+    settings.max_residual = args.faults.max_residual;
     if settings.workers.is_none() && settings.threads.is_none() {
         // A worker is a copy of the network, and threads inside one wait for each other: one worker a thread, none without a picture.
         settings.threads = threads.min(all.len()).try_into().ok();
@@ -50,6 +58,9 @@ pub fn run(args: &Args, folder: &Path) -> Result<()> {
         threads,
         alone: all.len() == 1,
         faults: Vec::new(),
+        sites: engine.sites().to_vec(),
+        terms,
+        numeric: Complaints::default(),
     };
     let mut waiting: Option<Group> = None;
     let mut rest = &all[..];
@@ -61,6 +72,9 @@ pub fn run(args: &Args, folder: &Path) -> Result<()> {
     }
     if let Some(last) = waiting {
         desk.finish(last)?;
+    }
+    if let Some(terms) = desk.terms.take() {
+        terms.write(&desk.network)?;
     }
     desk.verdict(all.len())
 }
@@ -82,6 +96,9 @@ struct Desk {
     /// True for a single picture, whose fault is the command's.
     alone: bool,
     faults: Vec<Error>,
+    sites: Vec<TermSite>,
+    terms: Option<Terms>,
+    numeric: Complaints,
 }
 
 impl Desk {
@@ -129,13 +146,17 @@ impl Desk {
         for ((results, picture), written) in work.into_iter().zip(written) {
             written?;
             match picture {
-                Ok((_, answer)) => crate::cli::print(&format!(
-                    "{}: {}, {}; {}\n",
-                    results.picture.display(),
-                    self.labels.caption(&answer).left,
-                    self.labels.caption(&answer).right,
-                    results.overlay.display()
-                ))?,
+                Ok((_, answer)) => {
+                    let picture = results.picture.display().to_string();
+                    let caption = self.labels.caption(&answer);
+                    crate::cli::print(&format!("{picture}: {}, {}; {}\n", caption.left, caption.right, results.overlay.display()))?;
+                    if let Some(line) = answer.fault.and_then(|fault| self.numeric.line(&picture, fault, answer.residual)) {
+                        eprintln!("{line}");
+                    }
+                    if let Some(terms) = &mut self.terms {
+                        terms.add(&picture, &self.sites, &answer.terms);
+                    }
+                }
                 Err(error) => {
                     if !self.alone {
                         eprintln!("{}", describe(&error));
