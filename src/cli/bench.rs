@@ -11,7 +11,7 @@ use crate::clock::Stopwatch;
 use crate::engine::{Batch, Choice, Engine, Precision, Task};
 use crate::error::Result;
 use crate::process;
-use crate::saliency::Target;
+use crate::saliency::{Cells, Head, Target};
 
 /// Measure a network on this machine
 ///
@@ -47,7 +47,12 @@ const AT_LEAST: Duration = Duration::from_secs(3);
 pub fn run(args: Args) -> Result<()> {
     process::keep_pages();
     let loaded = load_network(&args.network, None)?;
-    let settings = engine_settings(&args.compute, &args.target, Precision::F32);
+    let mut settings = engine_settings(&args.compute, &args.target, Precision::F32);
+    // How long it takes does not depend on what is explained: of a dense output nobody has to tell what it means.
+    settings.head = loaded.head().unwrap_or_else(|_| {
+        let cells = loaded.network.output_shape().get(1).map(|&count| Cells { axis: 1, classes: 0, count, objectness: None });
+        Head { cells, ..Head::default() }
+    });
     let batch = args.compute.batch.get();
     let mut engine = Engine::start(&loaded.network, &settings)?;
     let input = Batch { pixels: noise(batch * loaded.network.input_shape().iter().product::<usize>()), times: Vec::new() };

@@ -8,12 +8,13 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use tch::Tensor;
 
+use super::answer::TermSite;
 use super::choice::Choice;
 use super::settings::Settings;
 use super::ticket::Ticket;
 use crate::error::{Error, Result};
 use crate::network::structure::Network;
-use crate::saliency::{Explainer, Explanation};
+use crate::saliency::{Explainer, Explanation, Head};
 
 /// Images of a part: with fewer, what each step costs besides its arithmetic weighs more; with more, memory grows.
 const PART_IMAGES: i64 = 4;
@@ -25,6 +26,7 @@ struct Job {
     input: Tensor,
     times: Vec<Duration>,
     choice: Arc<Choice>,
+    head: Arc<Head>,
     reply: Sender<Result<Explanation>>,
 }
 
@@ -51,6 +53,9 @@ pub struct Batch {
 /// A pool of workers that explain batches.
 pub struct Engine {
     input_shape: Vec<usize>,
+    sites: Vec<TermSite>,
+    head: Arc<Head>,
+    max_residual: f64,
     jobs: Option<Sender<Job>>,
     workers: Vec<JoinHandle<()>>,
     next_part: u64,
@@ -66,8 +71,10 @@ impl Engine {
         let count = settings.worker_count();
         let (jobs, queue) = bounded::<Job>(2 * count);
         let mut workers = Vec::with_capacity(count);
+        let mut sites = Vec::new();
         for index in 0..count {
             let explainer = Explainer::compile(network, settings.place(), settings.attribution.clone())?;
+            sites = explainer.plan().sites().iter().map(TermSite::of).collect();
             let (queue, threads) = (queue.clone(), settings.threads_each() as i32);
             let worker = thread::Builder::new().name(format!("engine-{index}")).spawn(move || {
                 tch::set_num_threads(threads);
@@ -75,7 +82,20 @@ impl Engine {
             });
             workers.push(worker.map_err(|error| Error::runtime("cannot start a worker thread").with_source(error))?);
         }
-        Ok(Engine { input_shape: network.input_shape().clone(), jobs: Some(jobs), workers, next_part: 0 })
+        Ok(Engine {
+            input_shape: network.input_shape().clone(),
+            sites: sites.into_iter().chain(settings.head.has_bias().then(TermSite::target)).collect(),
+            head: Arc::new(settings.head.clone()),
+            max_residual: settings.max_residual(),
+            jobs: Some(jobs),
+            workers,
+            next_part: 0,
+        })
+    }
+
+    /// Where terms come from, the input first, the target's own last where it has one: what the terms of answers belong to.
+    pub fn sites(&self) -> &[TermSite] {
+        &self.sites
     }
 
     /// Hands a batch to the workers; blocks while they are busy with the ones before.
@@ -95,7 +115,7 @@ impl Engine {
             let length = count / parts + i64::from(part < count % parts);
             let (reply, result) = bounded(1);
             let range = first as usize..(first + length) as usize;
-            let choice = match &**choice {
+            let part_choice = match &**choice {
                 Choice::Fixed(target) => Arc::new(Choice::Fixed(target.part(range.clone()))),
                 Choice::Hold(_) => choice.clone(),
             };
@@ -104,7 +124,8 @@ impl Engine {
                 sequence: self.next_part,
                 input: input.f_narrow(0, first, length)?,
                 times: batch.times.get(range).unwrap_or_default().to_vec(),
-                choice,
+                choice: part_choice,
+                head: self.head.clone(),
                 reply,
             };
             self.next_part += 1;
@@ -113,7 +134,7 @@ impl Engine {
             jobs.send(job).map_err(|_| Error::runtime("the workers have ended"))?;
             tickets.push(result);
         }
-        Ok(Ticket { parts: tickets })
+        Ok(Ticket { parts: tickets, choice: choice.clone(), head: self.head.clone(), max_residual: self.max_residual })
     }
 }
 
@@ -128,7 +149,7 @@ impl Drop for Engine {
 
 fn work(explainer: &Explainer, queue: &Receiver<Job>) {
     for job in queue {
-        let mut choose = |logits: &Tensor| job.choice.choose(job.sequence, logits, &job.times);
+        let mut choose = |logits: &Tensor| job.choice.choose(&job.head, job.sequence, logits, &job.times);
         let result = match job.task {
             Task::Infer => explainer.infer(&job.input),
             Task::Explain => explainer.explain(&job.input, &mut choose),

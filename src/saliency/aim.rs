@@ -2,7 +2,7 @@
 
 use tch::{Kind, Tensor};
 
-use super::target::Target;
+use super::target::{Selected, Target};
 use crate::error::Result;
 
 /// What was chosen for a batch of pictures.
@@ -13,17 +13,22 @@ pub struct Aim {
 }
 
 impl Aim {
-    /// Chooses by the output (N, ...) of the pictures themselves; gives f, (N,) in f64, and df/d output too.
-    pub fn take(target: Target, output: &Tensor) -> Result<(Self, Tensor, Tensor)> {
-        let selected = target.select(output)?;
-        Ok((Aim { target, indices: selected.indices }, selected.value.f_to_kind(Kind::Double)?, selected.grad))
+    /// Chooses by the output (N, ...) of the pictures themselves.
+    pub fn take(target: Target, output: &Tensor) -> Result<(Self, Selected)> {
+        let selected = wide(target.select(output)?)?;
+        Ok((Aim { target, indices: selected.indices.clone() }, selected))
     }
 
-    /// f, (k,) in f64, and df/d output for the output (k, ...) of copies of picture `image`.
-    pub fn copies(&self, image: usize, output: &Tensor) -> Result<(Tensor, Tensor)> {
-        let selected = held(&self.target, self.indices[image]).select(output)?;
-        Ok((selected.value.f_to_kind(Kind::Double)?, selected.grad))
+    /// The same of the output (k, ...) of copies of picture `image`.
+    pub fn copies(&self, image: usize, output: &Tensor) -> Result<Selected> {
+        wide(held(&self.target, self.indices[image]).select(output)?)
     }
+}
+
+/// f, and what f itself adds to the bias terms, in f64.
+fn wide(selected: Selected) -> Result<Selected> {
+    let bias = selected.bias.map(|bias| bias.f_to_kind(Kind::Double)).transpose()?;
+    Ok(Selected { value: selected.value.f_to_kind(Kind::Double)?, bias, ..selected })
 }
 
 /// The target with the class that was chosen in place of a rule that chooses one. What a copy chooses anew, cells and the largest scores

@@ -45,7 +45,7 @@ impl Cells {
     /// What a rule for classes, or [`Target::Above`], chooses of an output; `grad` is like the output.
     pub(super) fn select(&self, target: &Target, output: &Tensor) -> Result<Selected> {
         let scores = self.scores(output)?;
-        let Selected { value, grad, indices } = match *target {
+        let Selected { value, grad, indices, .. } = match *target {
             Target::Above { class, threshold } => above(&scores, class, threshold)?,
             _ => {
                 let (best, cells) = scores.f_max_dim(2, true)?;
@@ -64,7 +64,9 @@ impl Cells {
             }
             None => self.put(&mut whole, self.classes, &grad)?,
         }
-        Ok(Selected { value, grad: whole, indices })
+        // A product of two has each factor's share once: a b - (b a + a b) = -a b.
+        let bias = self.objectness.map(|_| value.f_neg()).transpose()?;
+        Ok(Selected { value, grad: whole, bias, indices })
     }
 
     /// `count` channels of an output from `first` on, as (N, count, A).
@@ -102,7 +104,12 @@ fn above(scores: &Tensor, class: i64, threshold: f64) -> Result<Selected> {
     let counted = of_class.f_masked_fill(&mask.f_logical_not()?, 0.0)?;
     let grad = scores.f_zeros_like()?;
     grad.f_narrow(1, class, 1)?.f_copy_(&mask.f_to_kind(scores.kind())?)?;
-    Ok(Selected { value: counted.f_sum_dim_intlist([1, 2].as_slice(), false, scores.kind())?, grad, indices: vec![class; batch as usize] })
+    Ok(Selected {
+        value: counted.f_sum_dim_intlist([1, 2].as_slice(), false, scores.kind())?,
+        grad,
+        bias: None,
+        indices: vec![class; batch as usize],
+    })
 }
 
 #[cfg(test)]
@@ -163,9 +170,14 @@ mod tests {
     #[test]
     fn the_derivative_is_that_of_automatic_differentiation() {
         let x = Tensor::randn([2, 7, 3, 5], (Kind::Double, Device::Cpu)).set_requires_grad(true);
-        let cells = Cells { axis: 1, classes: 3, count: 4, objectness: Some(1) };
-        for target in [Target::Argmax, Target::Top(3), Target::Each(vec![2, 0]), Target::Above { class: 3, threshold: 0.3 }] {
+        let whole = Cells { axis: 1, classes: 3, count: 4, objectness: Some(1) };
+        let targets = [Target::Argmax, Target::Top(3), Target::Each(vec![2, 0]), Target::Above { class: 3, threshold: 0.3 }];
+        for (target, objectness) in targets.into_iter().flat_map(|target| [(target.clone(), Some(1)), (target, None)]) {
+            let cells = Cells { objectness, ..whole };
             let selected = select(&cells, target.clone(), &x.detach());
+            let linear = (&selected.grad * x.detach()).sum_dim_intlist([1, 2, 3].as_slice(), false, Kind::Double);
+            let bias = selected.bias.unwrap_or_else(|| selected.value.zeros_like());
+            assert!((linear + bias - &selected.value).abs().max().double_value(&[]) < 1e-12, "f = <df/dy, y> + b");
             let value = select(&cells, target, &x).value;
             let wanted = Tensor::run_backward(&[value.sum(Kind::Double)], &[&x], false, false).remove(0);
             assert!((&wanted - &selected.grad).abs().max().double_value(&[]) < 1e-12);

@@ -32,6 +32,8 @@ pub struct Explanation {
     pub input_term: Tensor,
     /// Sum of the bias terms, (N,).
     pub bias_term_total: Tensor,
+    /// Each term's sum, (N, sites) in f64, by the plan's sites, the input's first; after them the target's own, where it has one.
+    pub terms: Tensor,
     /// |f - all terms| over max(|f|, 1e-3 of the terms' magnitudes, 1e-12), (N,).
     pub residual: Tensor,
     /// Where the time went.
@@ -103,6 +105,7 @@ impl Explainer {
             map: nothing()?,
             input_term: nothing()?,
             bias_term_total: nothing()?,
+            terms: nothing()?,
             residual: nothing()?,
             timing: Timing { forward: watch.elapsed(), adjoint: Duration::ZERO },
         })
@@ -139,12 +142,13 @@ impl Explainer {
         let watch = Stopwatch::start();
         let pass = self.plan.forward(&self.plan.prepare(x)?)?;
         let logits = self.home(&pass.output)?;
-        let (aim, value, grad) = Aim::take(target(&logits)?, &pass.output)?;
+        let (aim, selected) = Aim::take(target(&logits)?, &pass.output)?;
         let forward = watch.elapsed();
-        self.plan.adjoint(pass, grad, &mut *one_pass)?;
-        let found = Found { map: one_pass.map(rows, columns)?, sums: one_pass.sums()?, whole: value.shallow_clone() };
+        self.plan.adjoint(pass, selected.grad, &mut *one_pass)?;
+        let (map, sums, terms) = (one_pass.map(rows, columns)?, one_pass.sums()?, one_pass.terms()?);
+        let found = Found { map, sums, terms, whole: selected.value.shallow_clone() }.with_target(selected.bias)?;
         let timing = Timing { forward, adjoint: watch.elapsed() - forward };
-        self.explanation(logits, aim.indices, &value, found, timing)
+        self.explanation(logits, aim.indices, &selected.value, found, timing)
     }
 
     /// Methods that look at several copies of each picture.
@@ -152,7 +156,8 @@ impl Explainer {
         let watch = Stopwatch::start();
         let output = self.plan.infer(&self.plan.prepare(x)?)?;
         let logits = self.home(&output)?;
-        let (aim, value, _) = Aim::take(target(&logits)?, &output)?;
+        let (aim, selected) = Aim::take(target(&logits)?, &output)?;
+        let value = selected.value;
         let mut timing = Timing { forward: watch.elapsed(), adjoint: Duration::ZERO };
         let sampling = &self.settings.sampling;
         let found: Vec<Found> = (0..x.size()[0])
@@ -171,7 +176,7 @@ impl Explainer {
     }
 
     fn explanation(&self, logits: Tensor, target: Vec<i64>, value: &Tensor, found: Found, timing: Timing) -> Result<Explanation> {
-        let Found { map, sums, whole } = found;
+        let Found { map, sums, terms, whole } = found;
         let off = whole.f_sub(&sums.input_term)?.f_sub(&sums.bias_term_total)?.f_abs()?;
         let scale = whole.f_abs()?.f_maximum(&sums.magnitude.f_mul_scalar(1e-3)?)?.f_clamp_min(1e-12)?;
         Ok(Explanation {
@@ -181,6 +186,7 @@ impl Explainer {
             map: self.home(&map)?,
             input_term: self.home(&sums.input_term)?,
             bias_term_total: self.home(&sums.bias_term_total)?,
+            terms,
             residual: self.home(&off.f_div(&scale)?)?,
             timing,
         })

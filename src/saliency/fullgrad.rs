@@ -122,6 +122,27 @@ impl<'a> FullGrad<'a> {
         Ok(sums)
     }
 
+    /// The sum of each site's term, (N, sites) in f64 on the CPU; zero where no gradient came.
+    pub fn terms(&self) -> Result<Tensor> {
+        let mut terms = vec![0.0; self.batch * self.sites.len()];
+        let on_device: Vec<(SiteId, &Tensor)> =
+            self.sums.iter().filter_map(|(site, sum)| if let Sum::Device(sum) = sum { Some((*site, sum)) } else { None }).collect();
+        let from_device: Vec<f64> = match &on_device[..] {
+            [] => Vec::new(),
+            // All in one copy: each waits for the device.
+            sums => {
+                let tensors: Vec<&Tensor> = sums.iter().map(|(_, sum)| *sum).collect();
+                Vec::try_from(Tensor::f_stack(&tensors, 0)?.f_to_device(tch::Device::Cpu)?.f_view([-1])?)?
+            }
+        };
+        let host = self.sums.iter().filter_map(|(site, sum)| if let Sum::Host(sum) = sum { Some((*site, &sum[..])) } else { None });
+        let device = on_device.iter().map(|(site, _)| *site).zip(from_device.chunks_exact(self.batch.max(1)));
+        for (site, sums) in host.chain(device) {
+            sums.iter().enumerate().for_each(|(image, sum)| terms[image * self.sites.len() + site] += sum);
+        }
+        Ok(Tensor::f_from_slice(&terms)?.f_view([self.batch as i64, self.sites.len() as i64])?)
+    }
+
     fn device(&self) -> tch::Device {
         let device = |(_, sum): &(SiteId, Sum)| if let Sum::Device(sum) = sum { Some(sum.device()) } else { None };
         self.sums.iter().find_map(device).unwrap_or(tch::Device::Cpu)

@@ -37,6 +37,8 @@ pub struct Selected {
     pub value: Tensor,
     /// df/d output: in shape, precision and device as the output.
     pub grad: Tensor,
+    /// f - <df/d output, output>, (N,): what f itself adds to the bias terms. `None` where it is zero: where f is linear in what it chose.
+    pub bias: Option<Tensor>,
     /// The class of each image; -1 where f is no single class's.
     pub indices: Vec<i64>,
 }
@@ -83,7 +85,7 @@ impl Target {
                 let (largest, which) = scores.f_topk(*count, 1, true, false)?;
                 let value = largest.f_sum_dim_intlist([1].as_slice(), false, scores.kind())?;
                 let grad = scores.f_zeros_like()?.f_scatter_value(1, &which, 1.0)?;
-                return Ok(Selected { value, grad, indices: vec![-1; batch as usize] });
+                return Ok(Selected { value, grad, bias: None, indices: vec![-1; batch as usize] });
             }
             Target::Above { .. } => {
                 return Err(Error::usage("cells above a threshold are explained, and the network's output has no cells"));
@@ -93,7 +95,7 @@ impl Target {
         let index = Tensor::f_from_slice(&indices)?.f_to_device(scores.device())?.f_unsqueeze(1)?;
         let value = scores.f_gather(1, &index, false)?.f_squeeze_dim(1)?;
         let grad = scores.f_zeros_like()?.f_scatter_value(1, &index, 1.0)?;
-        Ok(Selected { value, grad, indices })
+        Ok(Selected { value, grad, bias: None, indices })
     }
 
     /// The target for some of the images.
@@ -112,6 +114,7 @@ impl Target {
 /// Kind::Data where the output is of another form.
 pub(super) fn class_scores(output: &Tensor) -> Result<Tensor> {
     match output.size()[..] {
+        [batch] => Ok(output.f_reshape([batch, 1])?),
         [batch, classes, ref rest @ ..] if rest.iter().all(|&size| size == 1) => Ok(output.f_reshape([batch, classes])?),
         _ => Err(Error::data(format!(
             "the output has shape {:?}; class scores (N, K) are expected, or a manifest that says in [output.cells] how a dense output is laid out",
@@ -120,18 +123,13 @@ pub(super) fn class_scores(output: &Tensor) -> Result<Tensor> {
     }
 }
 
-/// Softmax of logits (N, K), in f32.
-pub fn probabilities(logits: &Tensor) -> Result<Tensor> {
-    Ok(logits.f_to_kind(Kind::Float)?.f_softmax(-1, Kind::Float)?)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::error::Kind as Fault;
 
     fn select(target: &Target, output: &Tensor) -> (Vec<f64>, Vec<f64>, Vec<i64>) {
-        let Selected { value, grad, indices } = target.select(output).expect("selected");
+        let Selected { value, grad, indices, .. } = target.select(output).expect("selected");
         assert_eq!((grad.size(), grad.kind()), (output.size(), output.kind()));
         let flat = |tensor: Tensor| Vec::try_from(tensor.to_kind(Kind::Double).flatten(0, -1)).expect("numbers");
         (flat(value), flat(grad), indices)

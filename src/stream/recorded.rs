@@ -14,7 +14,7 @@ use super::reader::{Group, Reader};
 use super::records::{Labels, Records};
 use super::summary::Summary;
 use crate::clock::Stopwatch;
-use crate::engine::{Choice, Engine};
+use crate::engine::{Choice, Engine, Fault};
 use crate::error::{Error, Kind, Result};
 use crate::frame::View;
 use crate::overlay::{self, Normaliser, Overlay, Region};
@@ -62,6 +62,8 @@ pub trait Progress {
     fn opened(&mut self, info: &SourceInfo);
     /// So many frames are encoded, the last one of this media time.
     fn frame(&mut self, frames: u64, pts: Duration);
+    /// The numbers of the explained frame at this media time have a fault.
+    fn fault(&mut self, pts: Duration, fault: Fault, residual: f32);
 }
 
 /// Overlays one video. `stop` becomes a signal's number when the user asks to end early: the file is closed properly then.
@@ -177,6 +179,9 @@ impl Drawer<'_> {
         let answer = &shown.answer;
         if shown.explained {
             self.summary.explained(answer);
+            if let Some(fault) = answer.fault {
+                self.progress.fault(pts, fault, answer.residual);
+            }
             if let Some(maps) = &mut self.maps {
                 maps.write(answer, &shown.map, pts.as_nanos() as i64)?;
             }

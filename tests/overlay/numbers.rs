@@ -41,6 +41,7 @@ fn the_summary_has_the_keys_of_its_contract() {
         "frames_lost",
         "frames_out",
         "method",
+        "numeric_faults",
         "peak_rss_bytes",
         "residual",
         "seconds",

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::engine::FrameAnswer;
+use crate::engine::{Fault, FrameAnswer};
 use crate::error::{Error, Result};
 use crate::frame::{Still, View};
 use crate::stills;
@@ -49,6 +49,11 @@ impl Results {
         [&self.overlay, &self.map, &self.json].into_iter().chain(&self.sheet).map(PathBuf::as_path)
     }
 
+    /// The picture and the files that it becomes.
+    pub fn taken(&self) -> impl Iterator<Item = &Path> {
+        self.files().chain([self.picture.as_path()])
+    }
+
     /// Writes all but the sheet; each appears whole or not at all.
     ///
     /// # Errors
@@ -56,7 +61,7 @@ impl Results {
     pub fn write(&self, drawn: &Still, answer: &FrameAnswer, report: &Value) -> Result<()> {
         stills::write_png(&self.overlay, drawn)?;
         let map = PlainTensor { shape: vec![1, 1, answer.height, answer.width], elements: Elements::F32(answer.map.clone()) };
-        let target = PlainTensor { shape: vec![1], elements: Elements::I64(vec![answer.target.index as i64]) };
+        let target = PlainTensor { shape: vec![1], elements: Elements::I64(vec![answer.target.index]) };
         tensor_file::write(&self.map, &[("map", map), ("target", target)])?;
         tensor_file::write_whole(&self.json, format!("{report:#}\n").as_bytes())
     }
@@ -117,9 +122,10 @@ pub fn report(picture: &Path, still: &Still, view: &View, answer: &FrameAnswer, 
         "precision": precision,
         "method": method,
         "classes": answer.leading.iter().map(|class| labels.json(class)).collect::<Vec<_>>(),
-        "target": labels.json(&answer.target),
+        "target": labels.explained_json(&answer.target),
         "value": answer.value,
         "residual": answer.residual,
+        "fault": answer.fault.map(Fault::name),
         "view": { "x": view.x, "y": view.y, "width": view.width, "height": view.height },
     })
 }

@@ -8,11 +8,14 @@ use std::thread;
 use std::time::Duration;
 
 use super::results::{self, Computed, Results};
+use super::terms::Terms;
 use super::{Args, Compared, describe};
-use crate::cli::loading::{class_target, engine_settings, load_network};
+use crate::cli::complaints::Complaints;
+use crate::cli::loading::{engine_settings, load_network};
 use crate::cli::overlay::look;
+use crate::cli::target;
 use crate::cli::view::preprocessing;
-use crate::engine::{Batch, Choice, Engine, FrameAnswer, Precision, Task, Ticket};
+use crate::engine::{Batch, Choice, Engine, FrameAnswer, Precision, Task, TermSite, Ticket};
 use crate::error::{Error, Kind, Result};
 use crate::frame::Still;
 use crate::overlay::{self, Heatmap, Normaliser, draw_sheet, draw_still};
@@ -29,10 +32,16 @@ const BATCH_SAMPLES: usize = 1 << 28;
 pub fn run(args: &Args, folder: &Path) -> Result<()> {
     let compared = compared(&args.methods);
     let all = results::plan(&args.images, folder, !compared.is_empty(), args.force)?;
+    if args.terms.is_some() && args.target.method == Method::IntegratedGradients {
+        return Err(Error::usage("--terms: integrated gradients have no terms of nodes; give another --method, such as fullgrad"));
+    }
+    let taken: Vec<&Path> = all.iter().flat_map(Results::taken).collect();
+    let terms = args.terms.as_deref().map(|path| Terms::plan(path, &taken, args.force)).transpose()?;
     process::keep_pages();
     let loaded = load_network(&args.network, None)?;
     let preprocessing = preprocessing(&args.network, &loaded)?;
-    let choice = Arc::new(Choice::Fixed(class_target(&args.target, &loaded)?));
+    let head = loaded.head()?;
+    let choice = Arc::new(Choice::Fixed(target::rule(&args.target, &loaded, &head)?));
     let mut settings = engine_settings(&args.compute, &args.target, Precision::fastest());
     let threads = settings.thread_count();
     settings.workers = args.pool.workers;
@@ -47,6 +56,8 @@ pub fn run(args: &Args, folder: &Path) -> Result<()> {
             })
         })
         .collect();
+    settings.head = head;
+    settings.max_residual = args.faults.max_residual;
     if settings.workers.is_none() && settings.threads.is_none() {
         // A worker is a copy of the network, and threads inside one wait for each other: one worker a thread, none without a picture.
         settings.threads = threads.min(all.len()).try_into().ok();
@@ -65,6 +76,9 @@ pub fn run(args: &Args, folder: &Path) -> Result<()> {
         threads,
         alone: all.len() == 1,
         faults: Vec::new(),
+        sites: engine.sites().to_vec(),
+        terms,
+        numeric: Complaints::default(),
     };
     let mut waiting: Option<Group> = None;
     let mut rest = &all[..];
@@ -76,6 +90,9 @@ pub fn run(args: &Args, folder: &Path) -> Result<()> {
     }
     if let Some(last) = waiting {
         desk.finish(last)?;
+    }
+    if let Some(terms) = desk.terms.take() {
+        terms.write(&desk.network)?;
     }
     desk.verdict(all.len())
 }
@@ -101,6 +118,9 @@ struct Desk {
     /// True for a single picture, whose fault is the command's.
     alone: bool,
     faults: Vec<Error>,
+    sites: Vec<TermSite>,
+    terms: Option<Terms>,
+    numeric: Complaints,
 }
 
 impl Desk {
@@ -148,10 +168,18 @@ impl Desk {
             written?;
             match picture {
                 Ok((_, answers)) => {
-                    let caption = self.labels.caption(&answers[0], &self.methods[0]);
+                    let answer = &answers[0];
+                    let picture = results.picture.display().to_string();
+                    let caption = self.labels.caption(answer, &self.methods[0]);
                     let files = [&results.overlay].into_iter().chain(&results.sheet).map(|file| file.display().to_string());
                     let files = files.collect::<Vec<_>>().join(", ");
-                    crate::cli::print(&format!("{}: {}, {}; {files}\n", results.picture.display(), caption.left, caption.right))?;
+                    crate::cli::print(&format!("{picture}: {}, {}; {files}\n", caption.left, caption.right))?;
+                    if let Some(line) = answer.fault.and_then(|fault| self.numeric.line(&picture, fault, answer.residual)) {
+                        eprintln!("{line}");
+                    }
+                    if let Some(terms) = &mut self.terms {
+                        terms.add(&picture, &self.sites, &answer.terms);
+                    }
                 }
                 Err(error) => {
                     if !self.alone {

@@ -26,22 +26,22 @@ pub struct Copies<'a> {
 }
 
 impl Copies<'_> {
-    /// One pass over copies (k, C, H, W); gives f, (k,) in f64.
-    pub fn pass(&mut self, x: &Tensor, terms: &mut dyn TermSink) -> Result<Tensor> {
+    /// One pass over copies (k, C, H, W); gives f, (k,) in f64, and what f itself adds to the bias terms.
+    pub fn pass(&mut self, x: &Tensor, terms: &mut dyn TermSink) -> Result<(Tensor, Option<Tensor>)> {
         let watch = Stopwatch::start();
         let pass = self.plan.forward(&self.plan.prepare(x)?)?;
-        let (value, grad) = self.aim.copies(self.image, &pass.output)?;
+        let selected = self.aim.copies(self.image, &pass.output)?;
         let forward = watch.elapsed();
-        self.plan.adjoint(pass, grad, terms)?;
+        self.plan.adjoint(pass, selected.grad, terms)?;
         self.timing.forward += forward;
         self.timing.adjoint += watch.elapsed() - forward;
-        Ok(value)
+        Ok((selected.value, selected.bias))
     }
 
     /// f alone, (k,) in f64, for (k, C, H, W).
     pub fn value(&mut self, x: &Tensor) -> Result<Tensor> {
         let watch = Stopwatch::start();
-        let value = self.aim.copies(self.image, &self.plan.infer(&self.plan.prepare(x)?)?)?.0;
+        let value = self.aim.copies(self.image, &self.plan.infer(&self.plan.prepare(x)?)?)?.value;
         self.timing.forward += watch.elapsed();
         Ok(value)
     }

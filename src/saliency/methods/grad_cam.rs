@@ -103,6 +103,10 @@ impl OnePass for GradCam<'_> {
         self.terms.sums()
     }
 
+    fn terms(&self) -> Result<Tensor> {
+        self.terms.terms()
+    }
+
     fn map(&self, rows: i64, columns: i64) -> Result<Tensor> {
         match &self.cam {
             Some(cam) => upsample(cam, rows, columns),

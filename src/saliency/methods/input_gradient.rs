@@ -63,6 +63,10 @@ impl OnePass for InputGradient<'_> {
         self.terms.sums()
     }
 
+    fn terms(&self) -> Result<Tensor> {
+        self.terms.terms()
+    }
+
     fn map(&self, rows: i64, columns: i64) -> Result<Tensor> {
         match &self.attribution {
             Some(attribution) if self.times_input => contribution(attribution),

@@ -3,7 +3,7 @@
 //!
 //! a = x * integral over t in 0..=1 of df/dx at t x;  S = |sum over c of a_c|;  sum of a = f(x) - f(0)
 
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::copies::{Copies, accumulate, groups};
 use super::input_gradient::{InputGradient, contribution};
@@ -19,6 +19,7 @@ pub fn integrated_gradients(mut copies: Copies, picture: &Tensor, value: &Tensor
     let plan = copies.plan;
     let points = gauss_legendre(sampling.steps.get());
     let mut integral = None;
+    let mut sites = plan.sites().len();
     for (first, count) in groups(points.len()) {
         let numbers = |of: fn(&(f64, f64)) -> f64, kind: Kind| -> Result<Tensor> {
             let column: Vec<f64> = points[first..first + count].iter().map(of).collect();
@@ -26,7 +27,9 @@ pub fn integrated_gradients(mut copies: Copies, picture: &Tensor, value: &Tensor
         };
         let x = picture.f_mul(&numbers(|(node, _)| *node, picture.kind())?.f_to_device(picture.device())?)?;
         let mut sink = InputGradient::new(plan.sites(), count, plan.place().kind, false);
-        let _ = copies.pass(&x, &mut sink)?;
+        if let (_, Some(_)) = copies.pass(&x, &mut sink)? {
+            sites = plan.sites().len() + 1;
+        }
         if let Some(gradient) = sink.attribution() {
             let weights = numbers(|(_, weight)| *weight, gradient.kind())?.f_to_device(gradient.device())?;
             integral = accumulate(integral, &gradient.f_mul(&weights)?)?;
@@ -42,5 +45,8 @@ pub fn integrated_gradients(mut copies: Copies, picture: &Tensor, value: &Tensor
         None => (nothing(rows, columns, value)?, value.f_zeros_like()?),
     };
     let magnitude = input_term.f_abs()?.f_add(&baseline.f_abs()?)?;
-    Ok(Found { map, sums: Sums { input_term, bias_term_total: baseline, magnitude }, whole: value.shallow_clone() })
+    // Nodes have no terms here: what is not the input's is the baseline's.
+    let others = Tensor::f_zeros([1, sites as i64 - 1], (Kind::Double, Device::Cpu))?;
+    let terms = Tensor::f_cat(&[input_term.f_to_device(Device::Cpu)?.f_unsqueeze(1)?, others], 1)?;
+    Ok(Found { map, sums: Sums { input_term, bias_term_total: baseline, magnitude }, terms, whole: value.shallow_clone() })
 }

@@ -14,7 +14,7 @@ pub use integrated::integrated_gradients;
 pub use simple_fullgrad::SimpleFullGrad;
 pub use smooth::{smooth_fullgrad, smoothgrad};
 
-use tch::Tensor;
+use tch::{Device, Tensor};
 
 use super::fullgrad::{FullGrad, Sums};
 use crate::error::Result;
@@ -25,6 +25,9 @@ pub trait OnePass: TermSink {
     /// The sums that completeness compares.
     fn sums(&self) -> Result<Sums>;
 
+    /// The sum of each site's term, (N, sites) in f64 on the CPU.
+    fn terms(&self) -> Result<Tensor>;
+
     /// The map (N, 1, H, W) at the input's size, not negative.
     fn map(&self, rows: i64, columns: i64) -> Result<Tensor>;
 }
@@ -32,6 +35,10 @@ pub trait OnePass: TermSink {
 impl OnePass for FullGrad<'_> {
     fn sums(&self) -> Result<Sums> {
         FullGrad::sums(self)
+    }
+
+    fn terms(&self) -> Result<Tensor> {
+        FullGrad::terms(self)
     }
 
     fn map(&self, rows: i64, columns: i64) -> Result<Tensor> {
@@ -45,6 +52,8 @@ pub struct Found {
     pub map: Tensor,
     /// What should add up to `whole`.
     pub sums: Sums,
+    /// Each site's share of them, (N, sites) in f64 on the CPU; the target's own last where it has one.
+    pub terms: Tensor,
     /// What the sums are compared with, (N,) in f64.
     pub whole: Tensor,
 }
@@ -58,7 +67,18 @@ impl Found {
             bias_term_total: cat(|found| &found.sums.bias_term_total)?,
             magnitude: cat(|found| &found.sums.magnitude)?,
         };
-        Ok(Found { map: cat(|found| &found.map)?, sums, whole: cat(|found| &found.whole)? })
+        Ok(Found { map: cat(|found| &found.map)?, sums, terms: cat(|found| &found.terms)?, whole: cat(|found| &found.whole)? })
+    }
+
+    /// Adds what the target itself adds to the bias terms, (N,) in f64.
+    pub fn with_target(mut self, bias: Option<Tensor>) -> Result<Self> {
+        if let Some(bias) = bias {
+            let bias = bias.f_to_device(self.sums.magnitude.device())?;
+            self.sums.bias_term_total = self.sums.bias_term_total.f_add(&bias)?;
+            self.sums.magnitude = self.sums.magnitude.f_add(&bias.f_abs()?)?;
+            self.terms = Tensor::f_cat(&[self.terms, bias.f_to_device(Device::Cpu)?.f_unsqueeze(1)?], 1)?;
+        }
+        Ok(self)
     }
 }
 

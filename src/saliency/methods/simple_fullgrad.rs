@@ -51,6 +51,10 @@ impl OnePass for SimpleFullGrad<'_> {
         self.shown.sums()
     }
 
+    fn terms(&self) -> Result<Tensor> {
+        self.shown.terms()
+    }
+
     fn map(&self, rows: i64, columns: i64) -> Result<Tensor> {
         self.shown.map(rows, columns)
     }

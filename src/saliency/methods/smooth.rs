@@ -24,11 +24,16 @@ pub fn smoothgrad(mut copies: Copies, picture: &Tensor, sampling: &Sampling, noi
     let [_, _, rows, columns] = picture.size()[..] else { unreachable!("a picture has four axes") };
     let plan = copies.plan;
     let kind = plan.place().kind;
-    let [mut gradient, mut whole, mut input_term, mut bias_term_total, mut magnitude] = [const { None }; 5];
+    let [mut gradient, mut whole, mut bias, mut terms, mut input_term, mut bias_term_total, mut magnitude] = [const { None }; 7];
     for (first, count) in groups(sampling.samples.get()) {
         let x = noisy(noise, picture, sampling.noise, first, count)?;
         let mut sink = InputGradient::new(plan.sites(), count, kind, false);
-        whole = accumulate(whole, &copies.pass(&x, &mut sink)?)?;
+        let (value, own) = copies.pass(&x, &mut sink)?;
+        whole = accumulate(whole, &value)?;
+        if let Some(own) = own {
+            bias = accumulate(bias, &own)?;
+        }
+        terms = accumulate(terms, &sink.terms()?)?;
         if let Some(rows) = sink.attribution() {
             gradient = accumulate(gradient, rows)?;
         }
@@ -45,7 +50,8 @@ pub fn smoothgrad(mut copies: Copies, picture: &Tensor, sampling: &Sampling, noi
         None => nothing(rows, columns, &whole)?,
     };
     let sums = Sums { input_term: mean(input_term)?, bias_term_total: mean(bias_term_total)?, magnitude: mean(magnitude)? };
-    Ok(Found { map, sums, whole })
+    let bias = bias.map(|sum| sum.f_div_scalar(samples)).transpose()?;
+    Found { map, sums, terms: mean(terms)?, whole }.with_target(bias)
 }
 
 /// A map (1, 1, H, W) of zeros, where f does not depend on the input.
@@ -59,10 +65,14 @@ pub fn smooth_fullgrad(mut copies: Copies, picture: &Tensor, sampling: &Sampling
     let plan = copies.plan;
     let mut fullgrad = FullGrad::new(plan.sites(), 1, plan.place().kind, rescale);
     let mut sums = TermSums { kind: fullgrad.kind(), sums: BTreeMap::new() };
-    let mut whole = None;
+    let [mut whole, mut bias] = [const { None }; 2];
     for (first, count) in groups(sampling.samples.get()) {
         let x = noisy(noise, picture, sampling.noise, first, count)?;
-        whole = accumulate(whole, &copies.pass(&x, &mut sums)?)?;
+        let (value, own) = copies.pass(&x, &mut sums)?;
+        whole = accumulate(whole, &value)?;
+        if let Some(own) = own {
+            bias = accumulate(bias, &own)?;
+        }
     }
     let samples = sampling.samples.get() as f64;
     // The input's term last, as it comes from a single pass.
@@ -72,7 +82,8 @@ pub fn smooth_fullgrad(mut copies: Copies, picture: &Tensor, sampling: &Sampling
         fullgrad.show(site, &mean)?;
     }
     let whole = whole.expect("at least one copy").f_div_scalar(samples)?;
-    Ok(Found { map: fullgrad.map(rows, columns)?, sums: fullgrad.sums()?, whole })
+    let bias = bias.map(|sum| sum.f_div_scalar(samples)).transpose()?;
+    Found { map: fullgrad.map(rows, columns)?, sums: fullgrad.sums()?, terms: fullgrad.terms()?, whole }.with_target(bias)
 }
 
 /// Adds up each site's signed terms over the copies of one picture.
