@@ -1,5 +1,6 @@
 //! gradcast shows what a network looks at in a video, live, and says how far each explanation is off.
 
+pub mod chart;
 pub mod cli;
 pub mod clock;
 pub mod engine;

@@ -2,51 +2,15 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod onnx_files;
+
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use onnx_files::{model, node, value};
 use safetensors::tensor::{Dtype, TensorView, serialize_to_file};
-
-/// A protobuf field that holds bytes: a text or a message.
-fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
-    let mut length = bytes.len();
-    let mut out = vec![number << 3 | 2];
-    while length >= 0x80 {
-        out.push(length as u8 | 0x80);
-        length >>= 7;
-    }
-    out.push(length as u8);
-    [out.as_slice(), bytes].concat()
-}
-
-/// A protobuf field that holds a small number.
-fn number(field: u8, value: u8) -> Vec<u8> {
-    assert!(value < 0x80);
-    vec![field << 3, value]
-}
-
-/// A ValueInfoProto of this element type (1: f32, 7: i64).
-fn value(name: &str, element: u8, dims: &[u8]) -> Vec<u8> {
-    let dims: Vec<u8> = dims.iter().flat_map(|&size| field(1, &number(1, size))).collect();
-    let tensor = [number(1, element), field(2, &dims)].concat();
-    [field(1, name.as_bytes()), field(2, &field(1, &tensor))].concat()
-}
-
-fn node(op_type: &str, domain: &str, inputs: &[&str], output: &str) -> Vec<u8> {
-    let inputs: Vec<u8> = inputs.iter().flat_map(|name| field(1, name.as_bytes())).collect();
-    let rest = [field(2, output.as_bytes()), field(3, b"the_node"), field(4, op_type.as_bytes()), field(7, domain.as_bytes())];
-    [inputs, rest.concat()].concat()
-}
-
-/// A model of one node, output "y".
-fn model(node: &[u8], inputs: &[Vec<u8>]) -> Vec<u8> {
-    let inputs: Vec<u8> = inputs.iter().flat_map(|input| field(11, input)).collect();
-    let graph = [field(1, node), field(2, b"graph"), inputs, field(12, &field(1, b"y"))].concat();
-    let opsets = [field(8, &number(2, 17)), field(8, &[field(1, b"com.example"), number(2, 1)].concat())].concat();
-    [number(1, 8), opsets, field(7, &graph)].concat()
-}
 
 /// Exit code and standard error of `explain --tensor` with this model, on an image of 3 x 8 x 8; the output must not be there.
 fn explain(folder: &Path, bytes: &[u8]) -> (i32, String) {

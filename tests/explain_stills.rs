@@ -108,6 +108,7 @@ fn a_picture_s_numbers_are_the_tensor_s() {
     let json = place.json("out/deep/p.json");
     assert_eq!((&json["width_px"], &json["height_px"]), (&37.into(), &33.into()));
     assert_eq!((&json["picture"], &json["precision"]), (&"p.png".into(), &"f32".into()));
+    assert_eq!(json["method"], "fullgrad");
     let classes = json["classes"].as_array().unwrap();
     let probabilities: Vec<f64> = classes.iter().map(|class| class["probability"].as_f64().unwrap()).collect();
     assert!(probabilities.is_sorted_by(|a, b| a >= b) && classes.len() == 5, "{json}");
@@ -181,6 +182,50 @@ fn the_look_is_the_one_that_is_asked_for() {
     assert_eq!(image::open(place.path("bare/p.overlay.png")).unwrap().into_rgb8().into_raw(), rgb, "an opacity of 0 shows nothing");
     assert_eq!(place.explain(&["p.png", "-o", "map", "--layout", "map"]).0, 0);
     assert_ne!(image::open(place.path("map/p.overlay.png")).unwrap().into_rgb8().into_raw(), rgb);
+}
+
+#[test]
+fn methods_are_compared_on_a_sheet() {
+    let place = Scratch::new();
+    for seed in [20, 21, 22] {
+        place.png(&format!("p{seed}.png"), &picture(seed));
+    }
+    fs::write(place.path("broken.png"), "no picture").unwrap();
+    let pictures = ["p20.png", "broken.png", "p21.png", "p22.png"];
+    let own = ["-o", "out", "--methods", "gradient,fullgrad,grad-cam", "--method", "input-x-gradient", "--batch", "2"];
+    let (code, stdout, stderr) = place.explain(&[&pictures[..], &own].concat());
+    assert_eq!(code, 65, "{stderr}");
+    assert!(stdout.lines().all(|line| line.contains("input-x-gradient, residual") && line.ends_with(".methods.png")), "{stdout}");
+    assert_eq!(fs::read_dir(place.path("out")).unwrap().count(), 3 * 4);
+    let sheet = |name: &str| image::open(place.path(name)).unwrap().into_rgb8();
+    let first = sheet("out/p20.methods.png");
+    // Four panels in two columns, each enlarged to 256 columns.
+    assert_eq!(first.width(), 2 * 256 + 3 * 8);
+    assert_ne!(first, sheet("out/p21.methods.png"));
+    for name in ["p20", "p21", "p22"] {
+        // The method that explains is the one of the other results.
+        let alone = ["-o", "alone", "--method", "input-x-gradient"];
+        assert_eq!(place.explain(&[&[format!("{name}.png").as_str()], &alone[..]].concat()).0, 0);
+        assert_eq!(place.json(&format!("out/{name}.json"))["method"], "input-x-gradient");
+        let (together, alone) = (place.map(&format!("out/{name}.map.safetensors")), place.map(&format!("alone/{name}.map.safetensors")));
+        assert_close(&together.1, &alone.1, 2e-3);
+    }
+    // A sheet of one picture is the same whatever else is compared with it, panel by panel.
+    assert_eq!(place.explain(&["p20.png", "-o", "one", "--methods", "gradient"]).0, 0);
+    let one = sheet("one/p20.methods.png");
+    let panel = |sheet: &image::RgbImage, x: u32| image::imageops::crop_imm(sheet, x, 8, 256, 228).to_image();
+    for x in [8, 8 + 256 + 8] {
+        assert_eq!(panel(&one, x), panel(&first, x));
+    }
+    let (code, _, stderr) = place.explain(&["p20.png", "-o", "one", "--methods", "all"]);
+    assert_eq!(code, 2, "{stderr}");
+    fs::remove_dir_all(place.path("one")).unwrap();
+    fs::create_dir(place.path("one")).unwrap();
+    fs::write(place.path("one/p20.methods.png"), "kept").unwrap();
+    let (code, _, stderr) = place.explain(&["p20.png", "-o", "one", "--methods", "all"]);
+    assert_eq!((code, fs::read(place.path("one/p20.methods.png")).unwrap()), (2, b"kept".to_vec()), "{stderr}");
+    assert_eq!(place.explain(&["p20.png", "-o", "one", "--methods", "all", "--force", "--samples", "2", "--steps", "2"]).0, 0);
+    assert_eq!(sheet("one/p20.methods.png").width(), 3 * 256 + 4 * 8);
 }
 
 #[test]

@@ -123,6 +123,33 @@ fn keys_shapes_and_types() {
     }
 }
 
+/// docs/method.md says what the sums are with each method.
+#[test]
+fn every_method_gives_the_same_keys_and_the_same_logits() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("net.onnx"), small_network()).unwrap();
+    write_input(&folder.path().join("in.safetensors"), 3, None);
+    let fullgrad = explained(folder.path(), &["--precision", "f64"]);
+    for method in ["simple-fullgrad", "smooth-fullgrad", "input-x-gradient", "gradient", "smoothgrad", "integrated-gradients", "grad-cam"] {
+        let out = explained(folder.path(), &["--precision", "f64", "--method", method, "--samples", "5", "--steps", "400"]);
+        assert_eq!(out.keys().map(String::as_str).collect::<Vec<_>>(), KEYS, "{method}");
+        for key in ["logits", "target", "value"] {
+            assert_eq!(out[key].values, fullgrad[key].values, "{method} {key}");
+        }
+        assert_eq!(out["map"].shape, fullgrad["map"].shape, "{method}");
+        assert_ne!(out["map"].values, fullgrad["map"].values, "{method}");
+        let bound = if method == "integrated-gradients" { 1e-2 } else { 1e-9 };
+        assert!(out["residual"].values.iter().all(|residual| *residual <= bound), "{method}: {:?}", out["residual"].values);
+    }
+    let (code, stderr) = explain(folder.path(), &[&IN_OUT[..], &["--force", "--method", "grad-cam:nowhere"]].concat());
+    assert_eq!(code, 2);
+    assert!(stderr.contains("grad-cam:nowhere: is no node of the network; perhaps \""), "{stderr}");
+    let named = stderr.split('"').nth(1).unwrap();
+    let method = format!("grad-cam:{named}");
+    let out = explained(folder.path(), &["--precision", "f64", "--method", &method]);
+    assert!(out["map"].values.iter().all(|value| *value >= 0.0), "{method}");
+}
+
 #[test]
 fn a_target_in_the_file_goes_before_the_option() {
     let folder = tempfile::tempdir().unwrap();

@@ -353,7 +353,7 @@ fn damaged_files_are_an_answer() {
             let Ok(graph) = read_bytes(bytes, None, &Limits::default()) else { continue };
             read += 1;
             let output = graph.outputs.first().map(|&output| graph.values[output].clone());
-            match load(&graph, &LoadOptions { input_size: Some((32, 32)), output, layout: None }) {
+            match load(&graph, &LoadOptions { input_size: Some((32, 32)), output, ..LoadOptions::default() }) {
                 Ok(network) => {
                     loads += 1;
                     for step in &network.steps {

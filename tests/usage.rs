@@ -17,7 +17,7 @@ fn run(command: &mut Command) -> (i32, String, String) {
 
 #[test]
 fn bad_usage_is_2_and_says_what_to_give() {
-    let cases: [(&[&str], &str); 9] = [
+    let cases: [(&[&str], &str); 13] = [
         (&["fly"], "unrecognized subcommand 'fly'"),
         (&["overlay", "in.mp4"], "--out"),
         (&["overlay", "in.mp4", "-o", "out.mp4", "--start", "1:2:3:4"], "HH:MM:SS.mmm"),
@@ -27,6 +27,10 @@ fn bad_usage_is_2_and_says_what_to_give() {
         (&["overlay", "in.mp4", "-o", "out.mp4", "--batch", "0"], "--batch"),
         (&["explain", "--tensor", "in.safetensors"], "--save"),
         (&["explain", "cat.png", "-o", "out", "--target", "hold:2"], "hold:SECONDS is for video"),
+        (&["explain", "cat.png", "-o", "out", "--method", "cam"], "take one of fullgrad, simple-fullgrad"),
+        (&["explain", "cat.png", "-o", "out", "--methods", "gradient,nothing"], "no method is called \"nothing\""),
+        (&["explain", "--tensor", "in.safetensors", "--save", "o.safetensors", "--methods", "all"], "cannot be used with"),
+        (&["bench", "--method", "smoothgrad", "--samples", "0"], "--samples"),
     ];
     for (arguments, wanted) in cases {
         let (code, stdout, stderr) = run(&mut gradcast(arguments));

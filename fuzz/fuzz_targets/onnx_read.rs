@@ -27,7 +27,7 @@ fn options(graph: &Graph) -> LoadOptions {
         Some([_, _, rows, columns]) => Some((size(rows), size(columns))),
         _ => None,
     };
-    LoadOptions { input_size, output: graph.outputs.first().map(|&output| graph.values[output].clone()), layout: None }
+    LoadOptions { input_size, output: graph.outputs.first().map(|&output| graph.values[output].clone()), ..LoadOptions::default() }
 }
 
 /// What `read_bytes` promises of a graph.

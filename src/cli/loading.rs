@@ -2,15 +2,15 @@
 
 use std::path::PathBuf;
 
-use super::options::{self, ComputeOptions, InputSize, NetworkOptions, Precision, TargetOptions};
+use super::options::{ComputeOptions, InputSize, NetworkOptions, Precision, TargetOptions};
 use crate::engine;
 use crate::error::{Error, Result};
 use crate::network::catalogue::{self, Found};
 use crate::network::load::{LoadOptions, load};
-use crate::network::manifest::Manifest;
+use crate::network::manifest::{self, Manifest, OutputCells};
 use crate::network::onnx;
-use crate::network::structure::Network;
-use crate::saliency::{Rescale, Target};
+use crate::network::structure::{Ending, EndingOp, Network};
+use crate::saliency::{self, Cells, Head, Probability, Rescale, Sampling};
 
 /// A network with what is known about it.
 pub struct Loaded {
@@ -42,7 +42,12 @@ pub fn load_network(options: &NetworkOptions, size: Option<InputSize>) -> Result
     let from_manifest = manifest.as_ref().and_then(|m| m.input.size).map(|[width, height]| (height, width));
     let asked = options.input_size.or(size).map(|size| (size.height_px, size.width_px));
     let output = options.output.clone().or_else(|| manifest.as_ref().and_then(|m| m.output.name.clone()));
-    let load_options = LoadOptions { input_size: asked.or(from_manifest), output, layout: manifest.as_ref().and_then(|m| m.input.layout) };
+    let load_options = LoadOptions {
+        input_size: asked.or(from_manifest),
+        output,
+        layout: manifest.as_ref().and_then(|m| m.input.layout),
+        ending: manifest.as_ref().and_then(|m| m.output.ending),
+    };
     let network = load(&graph, &load_options).map_err(|error| error.at(file.display()))?;
     let labels = manifest.as_ref().map(Manifest::labels).transpose()?.flatten().unwrap_or_default();
     Ok(Loaded { model: options.model.clone(), file, manifest, labels, network })
@@ -60,109 +65,68 @@ pub fn engine_settings(compute: &ComputeOptions, target: &TargetOptions, automat
         },
         workers: None,
         threads: compute.threads,
-        rescale: match target.rescale {
-            super::options::Rescale::Node => Rescale::Node,
-            super::options::Rescale::Channel => Rescale::Channel,
+        attribution: saliency::Settings {
+            methods: vec![target.method.clone()],
+            rescale: match target.rescale {
+                super::options::Rescale::Node => Rescale::Node,
+                super::options::Rescale::Channel => Rescale::Channel,
+            },
+            sampling: Sampling { samples: target.samples, noise: target.noise, seed: target.seed, steps: target.steps },
         },
+        head: Head::default(),
+        max_residual: None,
     }
 }
 
-/// What `--target`, or else the manifest, says is explained.
-///
-/// # Errors
-/// Kind::Usage where a label is not one of the network's, Kind::Config where the manifest's target is none.
-pub fn asked_target(target: &TargetOptions, loaded: &Loaded) -> Result<options::Target> {
-    let from_manifest = loaded.manifest.as_ref().and_then(|manifest| manifest.output.target.as_deref());
-    match (&target.target, from_manifest) {
-        (Some(target), _) => Ok(target.clone()),
-        (None, Some(text)) => text.parse().map_err(|error| Error::config(format!("output.target {text:?} of the manifest: {error}"))),
-        (None, None) => Ok(options::Target::Argmax),
-    }
-}
-
-/// The same for pictures without time; a hold is an argmax there.
-///
-/// # Errors
-/// As [`asked_target`].
-pub fn class_target(target: &TargetOptions, loaded: &Loaded) -> Result<Target> {
-    match asked_target(target, loaded)? {
-        options::Target::Argmax | options::Target::Hold(_) => Ok(Target::Argmax),
-        options::Target::Index(index) => {
-            let classes = loaded.network.output_shape().iter().product::<usize>();
-            if index >= classes {
-                return Err(Error::usage(format!("--target {index}: the network has {classes} classes, counted from 0")));
+impl Loaded {
+    /// What the output means.
+    ///
+    /// # Errors
+    /// Kind::Config where the manifest does not fit the output; Kind::Data where the output is dense and no manifest says how it is
+    /// laid out.
+    pub fn head(&self) -> Result<Head> {
+        let stated = self.manifest.as_ref().map(|manifest| &manifest.output);
+        let shape = self.network.output_shape();
+        let cells = match stated.and_then(|output| output.cells) {
+            Some(cells) => Some(cells_of(&cells, shape).map_err(|message| Error::config(format!("{}: {message}", self.model)))?),
+            None if shape.iter().skip(2).all(|&size| size == 1) => None,
+            None => {
+                return Err(Error::data(format!(
+                    "{}: the output has no class scores (N, K) but is dense, {shape:?} for one picture; say in [output.cells] of a manifest which \
+                     of its numbers are class scores, or choose another output with --output",
+                    self.model
+                )));
             }
-            Ok(Target::Index(index as i64))
+        };
+        let probability = match (stated.and_then(|output| output.probability), self.network.ending) {
+            (Some(manifest::Probability::Softmax), _) => Probability::Softmax,
+            (Some(manifest::Probability::Sigmoid), _) => Probability::Sigmoid,
+            (Some(manifest::Probability::None), _) => Probability::Score,
+            (None, Some(Ending { op: EndingOp::Sigmoid, kept: false })) => Probability::Sigmoid,
+            (None, Some(Ending { op: EndingOp::Sigmoid | EndingOp::Softmax, kept: true })) => Probability::Score,
+            (None, Some(Ending { op: EndingOp::Softmax | EndingOp::LogSoftmax, .. })) => Probability::Softmax,
+            (None, None) if cells.is_some() => Probability::Score,
+            (None, None) => Probability::Softmax,
+        };
+        Ok(Head { cells, probability })
+    }
+}
+
+fn cells_of(cells: &OutputCells, shape: &[usize]) -> Result<Cells, String> {
+    let fault = |what: String| format!("output.cells of the manifest: {what}; the output is {shape:?} for one picture");
+    if shape.len() < 3 {
+        return Err(fault("the output has no cells".to_owned()));
+    }
+    let channels = *shape.get(cells.axis).ok_or_else(|| fault(format!("there is no axis {}", cells.axis)))?;
+    let count = cells.count.unwrap_or(channels.saturating_sub(cells.classes));
+    let classes = cells.classes..cells.classes.saturating_add(count);
+    if count == 0 || classes.end > channels {
+        return Err(fault(format!("axis {} has no {} classes from channel {} on", cells.axis, count.max(1), cells.classes)));
+    }
+    match cells.objectness {
+        Some(at) if at >= channels || classes.contains(&at) => {
+            Err(fault(format!("objectness = {at} is a class, or no channel of axis {}", cells.axis)))
         }
-        options::Target::Label(label) => label_index(&label, loaded).map(|index| Target::Index(index as i64)),
-    }
-}
-
-fn label_index(label: &str, loaded: &Loaded) -> Result<usize> {
-    if loaded.labels.is_empty() {
-        return Err(Error::usage(format!(
-            "--target {label:?}: the network's labels are not known; give an index, or output.labels in its manifest"
-        )));
-    }
-    let wanted = label.to_lowercase();
-    let matches = |test: &dyn Fn(&str) -> bool| -> Vec<usize> {
-        loaded.labels.iter().enumerate().filter(|(_, known)| test(&known.to_lowercase())).map(|(index, _)| index).collect()
-    };
-    let exact = matches(&|known| known == wanted);
-    if let [index] = exact[..] {
-        return Ok(index);
-    }
-    let near = match exact.is_empty() {
-        false => exact,
-        true => Some(matches(&|known| known.contains(&wanted)))
-            .filter(|near| !near.is_empty())
-            .unwrap_or_else(|| misspelt(&wanted, &loaded.labels)),
-    };
-    let names: Vec<String> = near.iter().take(5).map(|&index| format!("{index} {:?}", loaded.labels[index])).collect();
-    Err(Error::usage(match names.is_empty() {
-        true => format!("--target {label:?}: none of the network's {} labels", loaded.labels.len()),
-        false => format!("--target {label:?}: is not one label; perhaps {}", names.join(", ")),
-    }))
-}
-
-/// Labels, or words of them, that differ from `wanted` in few letters; the nearest first.
-fn misspelt(wanted: &str, labels: &[String]) -> Vec<usize> {
-    let most = 1 + wanted.chars().count() / 4;
-    let nearest = |label: &str| {
-        let label = label.to_lowercase();
-        label.split_whitespace().chain([label.as_str()]).map(|part| edits(wanted, part)).min().unwrap_or(usize::MAX)
-    };
-    let mut near: Vec<(usize, usize)> = labels.iter().enumerate().map(|(index, label)| (nearest(label), index)).collect();
-    near.retain(|&(edits, _)| edits <= most);
-    near.sort_unstable();
-    near.into_iter().map(|(_, index)| index).collect()
-}
-
-/// How many letters have to be put in, left out or changed to make `a` to `b` (Levenshtein's distance).
-fn edits(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, letter) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, other) in b.iter().enumerate() {
-            let changed = diagonal + usize::from(letter != *other);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn misspelt_labels_are_found() {
-        assert_eq!([edits("", "abc"), edits("kitten", "sitting"), edits("tabbi", "tabby"), edits("a", "a")], [3, 3, 1, 0]);
-        let labels = ["tench", "tabby", "tiger cat", "golden retriever"].map(str::to_owned);
-        assert_eq!(misspelt("tabbi", &labels), [1]);
-        assert_eq!(misspelt("retreiver", &labels), [3]);
-        assert_eq!(misspelt("zeppelin", &labels), [0; 0]);
+        objectness => Ok(Cells { axis: cells.axis, classes: cells.classes, count, objectness }),
     }
 }

@@ -2,12 +2,14 @@
 
 pub mod bench;
 pub mod check;
+mod complaints;
 pub mod explain;
 pub mod inspect;
 mod loading;
 pub mod options;
 pub mod overlay;
 mod signals;
+mod target;
 mod view;
 
 use std::io::{self, Write};

@@ -6,9 +6,9 @@ use std::time::Duration;
 use tch::Tensor;
 
 use crate::error::Result;
-use crate::saliency::Target;
+use crate::saliency::{Head, Target};
 
-/// How targets are chosen when the logits are known.
+/// How targets are chosen when the output is known: by rules for classes, whatever the output's form.
 #[derive(Debug)]
 pub enum Choice {
     /// The same rule for every frame.
@@ -24,15 +24,15 @@ impl Choice {
     }
 
     /// The targets for part `sequence` of the frames; `times` are their media times. Parts of a [`Choice::Hold`] wait for their turn.
-    pub(super) fn choose(&self, sequence: u64, logits: &Tensor, times: &[Duration]) -> Result<Target> {
+    pub(super) fn choose(&self, head: &Head, sequence: u64, logits: &Tensor, times: &[Duration]) -> Result<Target> {
         match self {
-            Choice::Fixed(target) => Ok(target.clone()),
+            Choice::Fixed(target) => Ok(head.target(target.clone())),
             Choice::Hold(hold) => {
-                let leaders = Target::Argmax.indices(logits)?;
+                let leaders = head.target(Target::Argmax).select(logits)?.indices;
                 let mut state = hold.wait_for(sequence);
                 let chosen = leaders.iter().zip(times).map(|(&leader, &time)| state.follow(leader, time, hold.span)).collect();
                 hold.pass_on(state, sequence);
-                Ok(Target::Each(chosen))
+                Ok(head.target(Target::Each(chosen)))
             }
         }
     }
@@ -116,12 +116,13 @@ mod tests {
     #[test]
     fn parts_take_their_turn_whatever_their_order() {
         let choice = Choice::hold(Duration::from_secs(10));
+        let head = Head::default();
         let logits =
             |class: i64| Tensor::zeros([1, 4], (tch::Kind::Float, tch::Device::Cpu)).index_fill(1, &Tensor::from_slice(&[class]), 1.0);
         std::thread::scope(|scope| {
-            let late = scope.spawn(|| choice.choose(2, &logits(3), &[Duration::from_millis(2)]));
+            let late = scope.spawn(|| choice.choose(&head, 2, &logits(3), &[Duration::from_millis(2)]));
             let failed = scope.spawn(|| choice.skip(1));
-            let first = choice.choose(0, &logits(1), &[Duration::ZERO]);
+            let first = choice.choose(&head, 0, &logits(1), &[Duration::ZERO]);
             assert_eq!(first.expect("chosen"), Target::Each(vec![1]));
             failed.join().expect("no panic");
             assert_eq!(late.join().expect("no panic").expect("chosen"), Target::Each(vec![1]));

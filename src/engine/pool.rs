@@ -8,13 +8,13 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use tch::Tensor;
 
+use super::answer::TermSite;
 use super::choice::Choice;
 use super::settings::Settings;
 use super::ticket::Ticket;
 use crate::error::{Error, Result};
-use crate::network::plan::Plan;
 use crate::network::structure::Network;
-use crate::saliency::{Explainer, Explanation, Target};
+use crate::saliency::{Explainer, Explanation, Head};
 
 /// Images of a part: with fewer, what each step costs besides its arithmetic weighs more; with more, memory grows.
 const PART_IMAGES: i64 = 4;
@@ -26,14 +26,17 @@ struct Job {
     input: Tensor,
     times: Vec<Duration>,
     choice: Arc<Choice>,
+    head: Arc<Head>,
     reply: Sender<Result<Explanation>>,
 }
 
 /// What is done with a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Task {
-    /// The whole explanation.
+    /// The whole explanation, by the first method.
     Explain,
+    /// The same by the method of this index.
+    ExplainBy(usize),
     /// The output alone: every other tensor of the result is empty.
     Infer,
 }
@@ -50,6 +53,9 @@ pub struct Batch {
 /// A pool of workers that explain batches.
 pub struct Engine {
     input_shape: Vec<usize>,
+    sites: Vec<TermSite>,
+    head: Arc<Head>,
+    max_residual: f64,
     jobs: Option<Sender<Job>>,
     workers: Vec<JoinHandle<()>>,
     next_part: u64,
@@ -59,14 +65,16 @@ impl Engine {
     /// Compiles a plan for each worker and starts them.
     ///
     /// # Errors
-    /// Kind::Runtime from libtorch or where a thread cannot be started.
+    /// Kind::Usage where a method cannot be used on this network; Kind::Runtime from libtorch or where a thread cannot be started.
     pub fn start(network: &Network, settings: &Settings) -> Result<Self> {
         tch::set_num_threads(settings.threads_each() as i32);
         let count = settings.worker_count();
         let (jobs, queue) = bounded::<Job>(2 * count);
         let mut workers = Vec::with_capacity(count);
+        let mut sites = Vec::new();
         for index in 0..count {
-            let explainer = Explainer::new(Plan::new(network, settings.place())?, settings.rescale);
+            let explainer = Explainer::compile(network, settings.place(), settings.attribution.clone())?;
+            sites = explainer.plan().sites().iter().map(TermSite::of).collect();
             let (queue, threads) = (queue.clone(), settings.threads_each() as i32);
             let worker = thread::Builder::new().name(format!("engine-{index}")).spawn(move || {
                 tch::set_num_threads(threads);
@@ -74,7 +82,20 @@ impl Engine {
             });
             workers.push(worker.map_err(|error| Error::runtime("cannot start a worker thread").with_source(error))?);
         }
-        Ok(Engine { input_shape: network.input_shape().clone(), jobs: Some(jobs), workers, next_part: 0 })
+        Ok(Engine {
+            input_shape: network.input_shape().clone(),
+            sites: sites.into_iter().chain(settings.head.has_bias().then(TermSite::target)).collect(),
+            head: Arc::new(settings.head.clone()),
+            max_residual: settings.max_residual(),
+            jobs: Some(jobs),
+            workers,
+            next_part: 0,
+        })
+    }
+
+    /// Where terms come from, the input first, the target's own last where it has one: what the terms of answers belong to.
+    pub fn sites(&self) -> &[TermSite] {
+        &self.sites
     }
 
     /// Hands a batch to the workers; blocks while they are busy with the ones before.
@@ -94,18 +115,17 @@ impl Engine {
             let length = count / parts + i64::from(part < count % parts);
             let (reply, result) = bounded(1);
             let range = first as usize..(first + length) as usize;
-            let choice = match &**choice {
-                Choice::Fixed(Target::Each(targets)) => {
-                    Arc::new(Choice::Fixed(Target::Each(targets.get(range.clone()).unwrap_or_default().to_vec())))
-                }
-                _ => choice.clone(),
+            let part_choice = match &**choice {
+                Choice::Fixed(target) => Arc::new(Choice::Fixed(target.part(range.clone()))),
+                Choice::Hold(_) => choice.clone(),
             };
             let job = Job {
                 task,
                 sequence: self.next_part,
                 input: input.f_narrow(0, first, length)?,
                 times: batch.times.get(range).unwrap_or_default().to_vec(),
-                choice,
+                choice: part_choice,
+                head: self.head.clone(),
                 reply,
             };
             self.next_part += 1;
@@ -114,7 +134,7 @@ impl Engine {
             jobs.send(job).map_err(|_| Error::runtime("the workers have ended"))?;
             tickets.push(result);
         }
-        Ok(Ticket { parts: tickets })
+        Ok(Ticket { parts: tickets, choice: choice.clone(), head: self.head.clone(), max_residual: self.max_residual })
     }
 }
 
@@ -129,9 +149,11 @@ impl Drop for Engine {
 
 fn work(explainer: &Explainer, queue: &Receiver<Job>) {
     for job in queue {
+        let mut choose = |logits: &Tensor| job.choice.choose(&job.head, job.sequence, logits, &job.times);
         let result = match job.task {
             Task::Infer => explainer.infer(&job.input),
-            Task::Explain => explainer.explain(&job.input, &mut |logits| job.choice.choose(job.sequence, logits, &job.times)),
+            Task::Explain => explainer.explain(&job.input, &mut choose),
+            Task::ExplainBy(method) => explainer.explain_by(method, &job.input, &mut choose),
         };
         if result.is_err() {
             job.choice.skip(job.sequence);

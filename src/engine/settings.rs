@@ -6,7 +6,7 @@ use std::thread;
 use tch::{Device, Kind};
 
 use crate::network::op::Place;
-use crate::saliency::Rescale;
+use crate::saliency::{self, Head, Method};
 
 /// Type of the numbers that activations and gradients are computed with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +47,17 @@ impl Precision {
         }
     }
 
+    /// Largest completeness residual that rounding alone makes. The residual is relative to f, or to a thousandth of the terms' sizes where
+    /// f is small against them, and each term is rounded to its precision: the bound is some units of that over a thousandth.
+    pub fn usual_max_residual(self) -> f64 {
+        match self {
+            Precision::F64 => 1e-9,
+            Precision::F32 => 1e-3,
+            Precision::F16 => 2.0,
+            Precision::Bf16 => 16.0,
+        }
+    }
+
     /// "f32", "bf16", "f16" or "f64".
     pub fn name(self) -> &'static str {
         match self {
@@ -67,8 +78,13 @@ pub struct Settings {
     pub workers: Option<NonZeroUsize>,
     /// Threads in all; `None` for one a processor core.
     pub threads: Option<NonZeroUsize>,
-    /// See [`Rescale`].
-    pub rescale: Rescale,
+    /// The methods; [`Task::Explain`](super::Task::Explain) is by the first.
+    pub attribution: saliency::Settings,
+    /// What the output means.
+    pub head: Head,
+    /// Largest completeness residual that is no fault; `None` for [`Precision::usual_max_residual`], and for none where the residual is not
+    /// that of rounding alone.
+    pub max_residual: Option<f64>,
 }
 
 impl Settings {
@@ -80,6 +96,13 @@ impl Settings {
     /// Threads in all.
     pub fn thread_count(&self) -> usize {
         self.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get)
+    }
+
+    /// Largest completeness residual that is no fault.
+    pub fn max_residual(&self) -> f64 {
+        // Integrated gradients' residual is that of their steps.
+        let rounds = self.attribution.methods.first() != Some(&Method::IntegratedGradients);
+        self.max_residual.unwrap_or_else(|| if rounds { self.precision.usual_max_residual() } else { f64::INFINITY })
     }
 
     /// Workers: on a processor one a thread, so that no step of a network waits for the slowest thread.

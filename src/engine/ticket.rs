@@ -1,16 +1,23 @@
 //! A batch that the workers have: its explanation, when it is done.
 
+use std::sync::Arc;
+
 use crossbeam_channel::Receiver;
 use tch::Tensor;
 
 use super::answer::{self, FrameAnswer, Numbers};
+use super::choice::Choice;
 use crate::error::{Error, Result};
-use crate::saliency::{Explanation, Timing};
+use crate::saliency::{Explanation, Head, Timing};
 
 /// Stands for a submitted batch. Dropping it leaves the work to be thrown away.
 #[derive(Debug)]
 pub struct Ticket {
     pub(super) parts: Vec<Receiver<Result<Explanation>>>,
+    pub(super) choice: Arc<Choice>,
+    pub(super) head: Arc<Head>,
+    /// Residuals above it are faults.
+    pub(super) max_residual: f64,
 }
 
 impl Ticket {
@@ -19,7 +26,8 @@ impl Ticket {
     /// # Errors
     /// The first part's that failed.
     pub fn numbers(self) -> Result<Numbers> {
-        answer::numbers(self.wait()?)
+        let max_residual = self.max_residual;
+        answer::numbers(self.wait()?, max_residual)
     }
 
     /// Waits for one answer a frame, in the order in which they were submitted, and tells where the time went.
@@ -27,8 +35,9 @@ impl Ticket {
     /// # Errors
     /// The first part's that failed.
     pub fn frames(self) -> Result<(Vec<FrameAnswer>, Timing)> {
+        let (choice, head, max_residual) = (self.choice.clone(), self.head.clone(), self.max_residual);
         let explanation = self.wait()?;
-        Ok((answer::frames(&explanation)?, explanation.timing))
+        Ok((answer::frames(&explanation, &choice, &head, max_residual)?, explanation.timing))
     }
 
     fn wait(self) -> Result<Explanation> {
@@ -50,6 +59,7 @@ fn join(mut parts: Vec<Explanation>) -> Result<Explanation> {
         map: cat(|e| &e.map)?,
         input_term: cat(|e| &e.input_term)?,
         bias_term_total: cat(|e| &e.bias_term_total)?,
+        terms: cat(|e| &e.terms)?,
         residual: cat(|e| &e.residual)?,
         timing: Timing { forward: parts.iter().map(|e| e.timing.forward).sum(), adjoint: parts.iter().map(|e| e.timing.adjoint).sum() },
     })

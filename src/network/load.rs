@@ -14,7 +14,7 @@ pub use self::input::{ImageInput, image_input};
 use super::canonical;
 use super::constant_folding::{Budget, Quantisation};
 use super::graph::{Constant, Graph, InputDim, Node, ValueId};
-use super::manifest::Layout;
+use super::manifest::{Final, Layout};
 use super::op::Shape;
 use super::ops::{ONNX, Op, Read, Transpose};
 use super::reading::{Operand, Reading};
@@ -40,6 +40,8 @@ pub struct LoadOptions {
     pub output: Option<String>,
     /// How the file lays out its input; `None`: as its sizes tell.
     pub layout: Option<Layout>,
+    /// Whether what the file ends in stays; `None`: a Softmax or LogSoftmax does not, a Sigmoid does.
+    pub ending: Option<Final>,
 }
 
 /// What a value of the file is.
@@ -91,7 +93,7 @@ struct Loader<'a> {
 pub fn load(graph: &Graph, options: &LoadOptions) -> Result<Network> {
     let ImageInput { input, shape, layout, bytes } = image_input(graph, options)?;
     let output = input::chosen_output(graph, options)?;
-    let (output, softmax) = canonical::softmax::take_off(graph, output);
+    let (output, ending, note) = canonical::softmax::take_off(graph, output, options.ending);
     let fixed_batch = match input.shape.as_deref() {
         Some([InputDim::Fixed(batch), ..]) => Some(*batch),
         _ => None,
@@ -124,9 +126,8 @@ pub fn load(graph: &Graph, options: &LoadOptions) -> Result<Network> {
         return Err(Error::data(format!("output {:?} does not depend on the network's input", graph.values[output])));
     };
     let mut network = loader.finish(result);
-    if let Some(note) = softmax {
-        network.notes.push(note);
-    }
+    network.ending = ending;
+    network.notes.extend(note);
     canonical::apply(&mut network)?;
     Ok(network)
 }

@@ -20,6 +20,14 @@
 //! name = "logits"                        # left out where there is only one
 //! labels = "imagenet1k.txt"              # a label a line, in index order
 //! target = "argmax"                      # what is explained unless --target says otherwise
+//! final = "keep"                         # keep: a final Softmax is explained; off: the number before a final Sigmoid is
+//! probability = "softmax"                # softmax, sigmoid or none: how a score becomes the probability that is reported
+//!
+//! [output.cells]                         # for dense outputs, as detectors have them
+//! axis = 1                               # of the channels, N being axis 0; the other axes are cells
+//! classes = 5                            # channel of the first class
+//! count = 80                             # number of classes; left out: all channels from the first class on
+//! objectness = 0                         # channel that class scores are multiplied by; left out where there is none
 //! ```
 
 use std::fs::{self, File};
@@ -93,6 +101,53 @@ pub struct Output {
     /// What is explained where the caller does not say, in the words of `--target`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
+    /// What becomes of a final Softmax, LogSoftmax or Sigmoid; `None`: Softmax and LogSoftmax are taken off, Sigmoid stays.
+    #[serde(default, rename = "final", skip_serializing_if = "Option::is_none")]
+    pub ending: Option<Final>,
+    /// How a score becomes the probability that is reported; `None`: as what the network ends in tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probability: Option<Probability>,
+    /// Where a dense output has its class scores.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cells: Option<OutputCells>,
+}
+
+/// What becomes of a Softmax, LogSoftmax or Sigmoid at the very end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Final {
+    /// It stays, and what it makes is explained.
+    Keep,
+    /// It is taken off: its input is explained.
+    Off,
+}
+
+/// How a score becomes a probability.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Probability {
+    /// One class of all is right.
+    Softmax,
+    /// Each class is right or not by itself.
+    Sigmoid,
+    /// The score is one already, or there is none.
+    None,
+}
+
+/// Where a dense output, (N, C, h, w), (N, C, A) or (N, A, C), has its class scores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutputCells {
+    /// The axis of the channels C, N being axis 0.
+    pub axis: usize,
+    /// Channel of the first class.
+    pub classes: usize,
+    /// Number of classes; `None`: all channels from the first class on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<usize>,
+    /// Channel of the objectness, which class scores are multiplied by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub objectness: Option<usize>,
 }
 
 /// Order of the input's channels.
@@ -204,6 +259,19 @@ impl Manifest {
         if let Some(size) = input.size.filter(|size| size.iter().any(|side| !(1..=8192).contains(side))) {
             return Err(Error::config(format!("input.size = {size:?} cannot be; give width and height from 1 to 8192 pixels")));
         }
+        if let Some(cells) = &self.output.cells {
+            if cells.axis == 0 || cells.count == Some(0) {
+                return Err(Error::config(format!(
+                    "output.cells = {cells:?} cannot be; axis 0 is the batch, and there is at least one class"
+                )));
+            }
+            let logits = matches!(self.output.probability, Some(Probability::Softmax | Probability::Sigmoid));
+            if cells.objectness.is_some() && logits {
+                return Err(Error::config(
+                    "output.probability says that class scores are no probabilities yet, and output.cells.objectness multiplies them; leave one out",
+                ));
+            }
+        }
         if self.sha256.as_ref().is_some_and(|digits| digits.len() != 64 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit())) {
             return Err(Error::config("sha256 is not 64 hexadecimal digits"));
         }
@@ -287,6 +355,14 @@ fit = "crop"
 name = "logits"
 labels = "labels.txt"
 target = "hold:2"
+final = "keep"
+probability = "none"
+
+[output.cells]
+axis = 1
+classes = 5
+count = 80
+objectness = 0
 "#;
 
     #[test]
@@ -324,6 +400,9 @@ target = "hold:2"
             ("scale = 255.0", "scale = -1.0", "input.scale = -1"),
             ("fit = \"crop\"", "pad = 2.0", "input.pad = 2"),
             ("size = [320, 240]", "size = [0, 240]", "input.size = [0, 240]"),
+            ("final = \"keep\"", "final = \"kept\"", "unknown variant `kept`"),
+            ("axis = 1", "axis = 0", "axis 0 is the batch"),
+            ("probability = \"none\"", "probability = \"sigmoid\"", "output.cells.objectness"),
             ("ba7816bf", "xx7816bf", "sha256"),
             ("[output]", "[output", "line 16"),
         ];

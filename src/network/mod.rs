@@ -9,7 +9,7 @@ pub mod graph;
 pub(crate) mod kernels;
 pub mod load;
 pub mod manifest;
-mod memory;
+pub(crate) mod memory;
 mod onednn;
 pub mod onnx;
 pub mod op;

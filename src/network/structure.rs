@@ -25,6 +25,24 @@ pub struct Step {
     pub outputs: Vec<usize>,
 }
 
+/// An operator at the very end of a file's network that makes scores to numbers from 0 to 1, or their logarithms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum EndingOp {
+    Softmax,
+    LogSoftmax,
+    Sigmoid,
+}
+
+/// What a file's network ends in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ending {
+    /// The operator.
+    pub op: EndingOp,
+    /// False where it was taken off: its input is the network's output.
+    pub kept: bool,
+}
+
 /// A network. Value 0 is the input; a step reads only values made before it.
 #[derive(Debug, Clone)]
 pub struct Network {
@@ -36,6 +54,8 @@ pub struct Network {
     pub steps: Vec<Step>,
     /// The value that is explained.
     pub output: usize,
+    /// What the file ends in, if it is one of those.
+    pub ending: Option<Ending>,
     /// The batch size that the file fixes, if it does.
     pub fixed_batch: Option<usize>,
     /// What the canonical cut changed, a sentence each.
@@ -45,7 +65,7 @@ pub struct Network {
 impl Network {
     /// A network without steps whose output is its input.
     pub fn new(name: String, input: Value, fixed_batch: Option<usize>) -> Self {
-        Network { name, values: vec![input], steps: Vec::new(), output: 0, fixed_batch, notes: Vec::new() }
+        Network { name, values: vec![input], steps: Vec::new(), output: 0, ending: None, fixed_batch, notes: Vec::new() }
     }
 
     /// The input's shape (1, C, H, W).

@@ -192,6 +192,13 @@ pub fn draw_on_still(caption: &Caption, still: &mut Still) {
     blend::bytes(&before, strip, &levels, &table);
 }
 
+/// A strip of its own for a text below a picture of this width: rows of `width` pixels, white on black, and how many.
+pub fn label(text: &str, width: usize) -> Option<(Vec<u8>, usize)> {
+    let layout = StripLayout::new(width, width)?;
+    let coverage = layout.rasterise(&Caption { left: text.to_owned(), right: String::new() });
+    Some((coverage.iter().map(|&covered| covered as u8).collect(), layout.height))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,6 +10,7 @@ mod colour_map;
 mod levels;
 mod normalise;
 mod region;
+mod sheet;
 mod still;
 
 use std::fmt;
@@ -19,6 +20,7 @@ pub use caption::Caption;
 pub use colour_map::ColourMap;
 pub use normalise::Normaliser;
 pub use region::{Region, share};
+pub use sheet::draw_sheet;
 pub use still::draw_still;
 
 pub use crate::frame::View;

@@ -44,20 +44,23 @@ impl Normaliser {
 
     /// The heatmap of `map` (rows of `width`, `height` of them; not negative) of the frame at `pts`.
     ///
-    /// Values that are not finite count as 0. A map that is the same everywhere gives 0 everywhere. The past is forgotten when
-    /// time runs backwards or the size changes.
+    /// A map that is the same everywhere gives 0 everywhere. So does one that is not finite everywhere, and it leaves no trace: what of it
+    /// is finite means nothing. The past is forgotten when time runs backwards or the size changes.
     ///
     /// # Panics
     /// When `map` has not `width * height` values.
     pub fn apply(&mut self, map: &[f32], width: usize, height: usize, pts: Duration) -> Heatmap {
         assert_eq!(map.len(), width * height, "map's values");
+        if !map.iter().all(|value| value.is_finite()) {
+            return Heatmap { width, height, values: vec![0.0; map.len()] };
+        }
         let (low, high) = self.bounds(map);
         let past = self.state.take().filter(|past| past.pts <= pts && (past.heatmap.width, past.heatmap.height) == (width, height));
         let weight = past.as_ref().map_or(1.0, |past| self.weight(pts - past.pts));
         let towards = |from: f32, to: f32| from + (to - from) * weight;
         let (low, high) = past.as_ref().map_or((low, high), |past| (towards(past.low, low), towards(past.high, high)));
         let span = high - low;
-        let normal = |value: f32| if span > 0.0 && value.is_finite() { ((value - low) / span).clamp(0.0, 1.0) } else { 0.0 };
+        let normal = |value: f32| if span > 0.0 { ((value - low) / span).clamp(0.0, 1.0) } else { 0.0 };
         let values = match past {
             Some(past) => past.heatmap.values.iter().zip(map).map(|(&past, &value)| towards(past, normal(value))).collect(),
             None => map.iter().map(|&value| normal(value)).collect(),
@@ -74,10 +77,10 @@ impl Normaliser {
         if self.smooth.is_zero() { 1.0 } else { -(-elapsed.as_secs_f64() / self.smooth.as_secs_f64()).exp_m1() as f32 }
     }
 
-    /// The two percentiles of the finite values.
+    /// The two percentiles.
     fn bounds(&mut self, map: &[f32]) -> (f32, f32) {
         self.sorted.clear();
-        self.sorted.extend(map.iter().copied().filter(|value| value.is_finite()));
+        self.sorted.extend(map);
         if self.sorted.is_empty() {
             return (0.0, 0.0);
         }
@@ -164,7 +167,14 @@ mod tests {
         let mut map = ramp(1.0);
         map[0] = f32::INFINITY;
         let heatmap = normaliser.apply(&map, 50, 20, FRAME);
-        assert_eq!(heatmap.values[0], 0.0);
-        assert!(heatmap.values.iter().all(|v| (0.0..=1.0).contains(v)));
+        assert!(heatmap.values.iter().all(|&value| value == 0.0));
+        let mut smooth = Normaliser::new(Duration::from_secs(1));
+        let mut whole = smooth.clone();
+        for normaliser in [&mut smooth, &mut whole] {
+            normaliser.apply(&ramp(1.0), 50, 20, FRAME);
+        }
+        smooth.apply(&map, 50, 20, FRAME * 2);
+        let after = smooth.apply(&ramp(2.0), 50, 20, FRAME * 3);
+        assert_eq!(after, whole.apply(&ramp(2.0), 50, 20, FRAME * 3), "a broken map leaves no trace");
     }
 }

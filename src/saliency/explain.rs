@@ -4,19 +4,25 @@ use std::time::Duration;
 
 use tch::{Device, Kind, Tensor};
 
+use super::aim::Aim;
 use super::fullgrad::FullGrad;
+use super::method::{Method, Settings};
+use super::methods::{self, Copies, Found, GradCam, InputGradient, OnePass, SimpleFullGrad};
+use super::noise::Noise;
 use super::rescale::Rescale;
-use super::target::{self, Target};
+use super::target::Target;
 use crate::clock::Stopwatch;
 use crate::error::Result;
+use crate::network::op::Place;
 use crate::network::plan::Plan;
+use crate::network::structure::Network;
 
 /// What a network saw in a batch of N images, on the CPU. In f64 where the plan is, else in f32.
 #[derive(Debug)]
 pub struct Explanation {
-    /// The output, (N, K).
+    /// The output, (N, ...).
     pub logits: Tensor,
-    /// The class explained, (N,).
+    /// The class explained, (N,); -1 where it is no single one.
     pub target: Vec<i64>,
     /// f, (N,).
     pub value: Tensor,
@@ -26,6 +32,8 @@ pub struct Explanation {
     pub input_term: Tensor,
     /// Sum of the bias terms, (N,).
     pub bias_term_total: Tensor,
+    /// Each term's sum, (N, sites) in f64, by the plan's sites, the input's first; after them the target's own, where it has one.
+    pub terms: Tensor,
     /// |f - all terms| over max(|f|, 1e-3 of the terms' magnitudes, 1e-12), (N,).
     pub residual: Tensor,
     /// Where the time went.
@@ -41,16 +49,42 @@ pub struct Timing {
     pub adjoint: Duration,
 }
 
-/// A plan with the method's settings.
+/// A plan with the methods' settings.
 pub struct Explainer {
     plan: Plan,
-    rescale: Rescale,
+    settings: Settings,
+    /// For each method, where Grad-CAM looks: the place among the plan's observed values, and the layout.
+    spots: Vec<Option<(usize, [i64; 4])>>,
+    noise: Noise,
 }
 
 impl Explainer {
-    /// Explains with this plan.
+    /// Explains with this plan, by FullGrad.
     pub fn new(plan: Plan, rescale: Rescale) -> Self {
-        Explainer { plan, rescale }
+        let settings = Settings { rescale, ..Settings::default() };
+        Explainer { plan, noise: Noise::new(settings.sampling.seed), settings, spots: vec![None] }
+    }
+
+    /// Compiles a network for these methods.
+    ///
+    /// # Errors
+    /// Kind::Usage where Grad-CAM's node is not there, else those of [`Plan::new`].
+    pub fn compile(network: &Network, place: Place, settings: Settings) -> Result<Self> {
+        let (mut observed, mut spots) = (Vec::new(), Vec::new());
+        for method in &settings.methods {
+            let Method::GradCam(node) = method else {
+                spots.push(None);
+                continue;
+            };
+            let spot = methods::spot(network, node.as_deref())?;
+            let at = observed.iter().position(|&value| value == spot.value).unwrap_or(observed.len());
+            if at == observed.len() {
+                observed.push(spot.value);
+            }
+            spots.push(Some((at, spot.layout)));
+        }
+        let plan = Plan::observing(network, place, &observed)?;
+        Ok(Explainer { plan, noise: Noise::new(settings.sampling.seed), settings, spots })
     }
 
     /// The plan.
@@ -65,47 +99,102 @@ impl Explainer {
         let output = self.plan.infer(&self.plan.prepare(x)?)?;
         let nothing = || Tensor::f_empty([0], (kind, Device::Cpu));
         Ok(Explanation {
-            logits: output.f_to_kind(kind)?.f_to_device(Device::Cpu)?,
+            logits: self.home(&output)?,
             target: Vec::new(),
             value: nothing()?,
             map: nothing()?,
             input_term: nothing()?,
             bias_term_total: nothing()?,
+            terms: nothing()?,
             residual: nothing()?,
             timing: Timing { forward: watch.elapsed(), adjoint: Duration::ZERO },
         })
     }
 
-    /// FullGrad of a batch (N, C, H, W), already normalised. `target` chooses what is explained when the logits are known.
+    /// Explains a batch (N, C, H, W), already normalised, by the first method. `target` chooses what is explained when the logits are
+    /// known.
     ///
     /// # Errors
     /// Those of `target`, and Kind::Runtime from libtorch.
     pub fn explain(&self, x: &Tensor, target: &mut dyn FnMut(&Tensor) -> Result<Target>) -> Result<Explanation> {
+        self.explain_by(0, x, target)
+    }
+
+    /// As [`Explainer::explain`], by the method of this index.
+    ///
+    /// # Errors
+    /// As [`Explainer::explain`].
+    ///
+    /// # Panics
+    /// Where there are not so many methods.
+    pub fn explain_by(&self, method: usize, x: &Tensor, target: &mut dyn FnMut(&Tensor) -> Result<Target>) -> Result<Explanation> {
         let _no_grad = tch::no_grad_guard();
+        let (sites, batch, place) = (self.plan.sites(), x.size()[0] as usize, self.plan.place().kind);
+        let mut one_pass: Box<dyn OnePass + '_> = match (&self.settings.methods[method], self.spots[method]) {
+            (Method::Fullgrad, _) => Box::new(FullGrad::new(sites, batch, place, self.settings.rescale)),
+            (Method::SimpleFullgrad, _) => Box::new(SimpleFullGrad::new(sites, batch, place, self.settings.rescale)),
+            (Method::Gradient, _) => Box::new(InputGradient::new(sites, batch, place, false)),
+            (Method::InputXGradient, _) => Box::new(InputGradient::new(sites, batch, place, true)),
+            (Method::GradCam(_), Some((observed, layout))) => Box::new(GradCam::new(sites, batch, place, observed, layout)),
+            (method, _) => return self.by_copies(method, x, target),
+        };
+        let [_, _, rows, columns] = x.size()[..] else { unreachable!("the plan's input has four axes") };
         let watch = Stopwatch::start();
         let pass = self.plan.forward(&self.plan.prepare(x)?)?;
-        let kind = if self.plan.place().kind == Kind::Double { Kind::Double } else { Kind::Float };
-        let logits = pass.output.f_to_kind(kind)?.f_to_device(Device::Cpu)?;
-        let indices = target(&logits)?.indices(&logits)?;
+        let logits = self.home(&pass.output)?;
+        let (aim, selected) = Aim::take(target(&logits)?, &pass.output)?;
         let forward = watch.elapsed();
-        let (value, grad) = target::seed(&pass.output, &indices)?;
-        let [batch, _, rows, columns] = x.size()[..] else { unreachable!("the plan's input has four axes") };
-        let mut terms = FullGrad::new(self.plan.sites(), batch as usize, kind, self.rescale);
-        self.plan.adjoint(pass, grad, &mut terms)?;
-        let sums = terms.sums()?;
-        let value = value.f_to_kind(Kind::Double)?;
-        let off = value.f_sub(&sums.input_term)?.f_sub(&sums.bias_term_total)?.f_abs()?;
-        let scale = value.f_abs()?.f_maximum(&sums.magnitude.f_mul_scalar(1e-3)?)?.f_clamp_min(1e-12)?;
-        let home = |tensor: Tensor| -> Result<Tensor> { Ok(tensor.f_to_kind(kind)?.f_to_device(Device::Cpu)?) };
+        self.plan.adjoint(pass, selected.grad, &mut *one_pass)?;
+        let (map, sums, terms) = (one_pass.map(rows, columns)?, one_pass.sums()?, one_pass.terms()?);
+        let found = Found { map, sums, terms, whole: selected.value.shallow_clone() }.with_target(selected.bias)?;
+        let timing = Timing { forward, adjoint: watch.elapsed() - forward };
+        self.explanation(logits, aim.indices, &selected.value, found, timing)
+    }
+
+    /// Methods that look at several copies of each picture.
+    fn by_copies(&self, method: &Method, x: &Tensor, target: &mut dyn FnMut(&Tensor) -> Result<Target>) -> Result<Explanation> {
+        let watch = Stopwatch::start();
+        let output = self.plan.infer(&self.plan.prepare(x)?)?;
+        let logits = self.home(&output)?;
+        let (aim, selected) = Aim::take(target(&logits)?, &output)?;
+        let value = selected.value;
+        let mut timing = Timing { forward: watch.elapsed(), adjoint: Duration::ZERO };
+        let sampling = &self.settings.sampling;
+        let found: Vec<Found> = (0..x.size()[0])
+            .map(|image| {
+                let picture = x.f_narrow(0, image, 1)?;
+                let copies = Copies { plan: &self.plan, aim: &aim, image: image as usize, timing: &mut timing };
+                match method {
+                    Method::Smoothgrad => methods::smoothgrad(copies, &picture, sampling, &self.noise),
+                    Method::SmoothFullgrad => methods::smooth_fullgrad(copies, &picture, sampling, &self.noise, self.settings.rescale),
+                    Method::IntegratedGradients => methods::integrated_gradients(copies, &picture, &value.f_narrow(0, image, 1)?, sampling),
+                    _ => unreachable!("the other methods need one pass"),
+                }
+            })
+            .collect::<Result<_>>()?;
+        self.explanation(logits, aim.indices, &value, Found::join(&found)?, timing)
+    }
+
+    fn explanation(&self, logits: Tensor, target: Vec<i64>, value: &Tensor, found: Found, timing: Timing) -> Result<Explanation> {
+        let Found { map, sums, terms, whole } = found;
+        let off = whole.f_sub(&sums.input_term)?.f_sub(&sums.bias_term_total)?.f_abs()?;
+        let scale = whole.f_abs()?.f_maximum(&sums.magnitude.f_mul_scalar(1e-3)?)?.f_clamp_min(1e-12)?;
         Ok(Explanation {
             logits,
-            target: indices,
-            value: home(value)?,
-            map: home(terms.map(rows, columns)?)?,
-            input_term: home(sums.input_term)?,
-            bias_term_total: home(sums.bias_term_total)?,
-            residual: home(off.f_div(&scale)?)?,
-            timing: Timing { forward, adjoint: watch.elapsed() - forward },
+            target,
+            value: self.home(value)?,
+            map: self.home(&map)?,
+            input_term: self.home(&sums.input_term)?,
+            bias_term_total: self.home(&sums.bias_term_total)?,
+            terms,
+            residual: self.home(&off.f_div(&scale)?)?,
+            timing,
         })
+    }
+
+    /// On the CPU, in f64 where the plan is, else in f32.
+    fn home(&self, tensor: &Tensor) -> Result<Tensor> {
+        let kind = if self.plan.place().kind == Kind::Double { Kind::Double } else { Kind::Float };
+        Ok(tensor.f_to_kind(kind)?.f_to_device(Device::Cpu)?)
     }
 }

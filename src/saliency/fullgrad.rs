@@ -49,6 +49,38 @@ impl<'a> FullGrad<'a> {
         FullGrad { rescale, sites, batch, kind, sums: Vec::new(), maps: BTreeMap::new(), reduced: BTreeMap::new() }
     }
 
+    /// The precision of terms and map: Double or Float.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The term grad * bias.
+    pub fn product(&self, grad: &Tensor, bias: &Tensor) -> Result<Tensor> {
+        Ok(grad.f_to_kind(self.kind)?.f_mul(&bias.f_to_kind(self.kind)?)?)
+    }
+
+    /// Counts a term for completeness.
+    pub fn count(&mut self, site: SiteId, term: &Tensor) -> Result<()> {
+        let axes: Vec<i64> = (1..term.dim() as i64).collect();
+        self.sums.push((site, Sum::Device(term.f_sum_dim_intlist(axes.as_slice(), false, Kind::Double)?)));
+        Ok(())
+    }
+
+    /// Adds psi of a tensor in the shape of a site's value to the map, where the site counts for it.
+    pub fn show(&mut self, site: SiteId, tensor: &Tensor) -> Result<()> {
+        let Some(layout) = self.sites[site].layout else { return Ok(()) };
+        let tensor = tensor.f_to_kind(self.kind)?;
+        let tensor = if layout == [0, 1, 2, 3] { tensor } else { tensor.f_permute(layout)? };
+        let map = self.rescale.map(&tensor)?;
+        let key = (map.size()[2], map.size()[3]);
+        let sum = match self.maps.remove(&key) {
+            Some(sum) => sum.f_add(&map)?,
+            None => map,
+        };
+        self.maps.insert(key, sum);
+        Ok(())
+    }
+
     /// The map S (N, 1, H, W) at the input's size.
     pub fn map(&self, rows: i64, columns: i64) -> Result<Tensor> {
         let mut sum = Tensor::f_zeros([self.batch as i64, 1, rows, columns], (self.kind, self.device()))?;
@@ -90,14 +122,35 @@ impl<'a> FullGrad<'a> {
         Ok(sums)
     }
 
+    /// The sum of each site's term, (N, sites) in f64 on the CPU; zero where no gradient came.
+    pub fn terms(&self) -> Result<Tensor> {
+        let mut terms = vec![0.0; self.batch * self.sites.len()];
+        let on_device: Vec<(SiteId, &Tensor)> =
+            self.sums.iter().filter_map(|(site, sum)| if let Sum::Device(sum) = sum { Some((*site, sum)) } else { None }).collect();
+        let from_device: Vec<f64> = match &on_device[..] {
+            [] => Vec::new(),
+            // All in one copy: each waits for the device.
+            sums => {
+                let tensors: Vec<&Tensor> = sums.iter().map(|(_, sum)| *sum).collect();
+                Vec::try_from(Tensor::f_stack(&tensors, 0)?.f_to_device(tch::Device::Cpu)?.f_view([-1])?)?
+            }
+        };
+        let host = self.sums.iter().filter_map(|(site, sum)| if let Sum::Host(sum) = sum { Some((*site, &sum[..])) } else { None });
+        let device = on_device.iter().map(|(site, _)| *site).zip(from_device.chunks_exact(self.batch.max(1)));
+        for (site, sums) in host.chain(device) {
+            sums.iter().enumerate().for_each(|(image, sum)| terms[image * self.sites.len() + site] += sum);
+        }
+        Ok(Tensor::f_from_slice(&terms)?.f_view([self.batch as i64, self.sites.len() as i64])?)
+    }
+
     fn device(&self) -> tch::Device {
         let device = |(_, sum): &(SiteId, Sum)| if let Sum::Device(sum) = sum { Some(sum.device()) } else { None };
         self.sums.iter().find_map(device).unwrap_or(tch::Device::Cpu)
     }
 }
 
-/// Bilinear, corners aligned.
-fn upsample(map: &Tensor, rows: i64, columns: i64) -> Result<Tensor> {
+/// A map (N, 1, h, w) at this size: bilinear, corners aligned.
+pub fn upsample(map: &Tensor, rows: i64, columns: i64) -> Result<Tensor> {
     if map.size()[2..] == [rows, columns] {
         return Ok(map.shallow_clone());
     }
@@ -110,19 +163,9 @@ impl TermSink for FullGrad<'_> {
     }
 
     fn dense(&mut self, site: SiteId, grad: &Tensor, bias: &Tensor) -> Result<()> {
-        let term = grad.f_to_kind(self.kind)?.f_mul(&bias.f_to_kind(self.kind)?)?;
-        let axes: Vec<i64> = (1..term.dim() as i64).collect();
-        self.sums.push((site, Sum::Device(term.f_sum_dim_intlist(axes.as_slice(), false, Kind::Double)?)));
-        let Some(layout) = self.sites[site].layout else { return Ok(()) };
-        let term = if layout == [0, 1, 2, 3] { term } else { term.f_permute(layout)? };
-        let map = self.rescale.map(&term)?;
-        let key = (map.size()[2], map.size()[3]);
-        let sum = match self.maps.remove(&key) {
-            Some(sum) => sum.f_add(&map)?,
-            None => map,
-        };
-        self.maps.insert(key, sum);
-        Ok(())
+        let term = self.product(grad, bias)?;
+        self.count(site, &term)?;
+        self.show(site, &term)
     }
 
     fn reduced(&mut self, site: SiteId, terms: Reduced) -> Result<()> {

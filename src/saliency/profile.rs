@@ -5,7 +5,7 @@ use tch::Tensor;
 use super::explain::Explainer;
 use super::fullgrad::FullGrad;
 use super::rescale::Rescale;
-use super::target::{self, Target};
+use super::target::Target;
 use crate::error::Result;
 use crate::network::plan::StageTime;
 
@@ -21,8 +21,7 @@ impl Explainer {
         let mut least: Vec<StageTime> = Vec::new();
         for _ in 0..rounds {
             let (pass, mut times) = plan.forward_timed(&x)?;
-            let indices = Target::Argmax.indices(&pass.output)?;
-            let (_, grad) = target::seed(&pass.output, &indices)?;
+            let grad = Target::Argmax.select(&pass.output)?.grad;
             let mut terms = FullGrad::new(plan.sites(), x.size()[0] as usize, plan.place().kind, Rescale::Node);
             plan.adjoint_timed(pass, grad, &mut terms, &mut times)?;
             if least.is_empty() {

@@ -40,7 +40,7 @@ impl Maps {
     pub fn write(&mut self, answer: &FrameAnswer, map: &[f32], pts_ns: i64) -> Result<()> {
         self.size = (answer.height, answer.width);
         self.pts_ns.push(pts_ns);
-        self.targets.push(answer.target.index as i64);
+        self.targets.push(answer.target.index);
         let bytes: Vec<u8> = map.iter().flat_map(|value| value.to_le_bytes()).collect();
         self.file.write_all(&bytes).map_err(|error| unwritable(&self.path, error))
     }
@@ -85,7 +85,7 @@ fn unwritable(path: &Path, error: std::io::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::Class;
+    use crate::engine::{Explained, Subject};
     use safetensors::SafeTensors;
 
     #[test]
@@ -94,8 +94,17 @@ mod tests {
         let path = folder.path().join("maps.safetensors");
         let mut maps = Maps::create(&path).expect("created");
         for frame in 0..3i64 {
-            let target = Class { index: 7 + frame as usize, probability: 0.5 };
-            let answer = FrameAnswer { map: Vec::new(), width: 2, height: 1, leading: Vec::new(), target, value: 0.0, residual: 0.0 };
+            let answer = FrameAnswer {
+                map: Vec::new(),
+                width: 2,
+                height: 1,
+                leading: Vec::new(),
+                target: Explained { subject: Subject::Class, index: 7 + frame, probability: 0.5 },
+                value: 0.0,
+                terms: Vec::new(),
+                residual: 0.0,
+                fault: None,
+            };
             maps.write(&answer, &[frame as f32, 0.5], frame * 40_000_000).expect("written");
         }
         assert!(!path.exists(), "nothing at the final name before the end");

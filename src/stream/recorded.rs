@@ -14,7 +14,7 @@ use super::reader::{Group, Reader};
 use super::records::{Labels, Records};
 use super::summary::Summary;
 use crate::clock::Stopwatch;
-use crate::engine::{Choice, Engine};
+use crate::engine::{Choice, Engine, Fault};
 use crate::error::{Error, Kind, Result};
 use crate::frame::View;
 use crate::overlay::{self, Normaliser, Overlay, Region};
@@ -34,6 +34,8 @@ pub struct Settings {
     pub preprocessing: Preprocessing,
     /// What is explained.
     pub choice: Choice,
+    /// By what the engine explains, as captions and lines name it.
+    pub method: String,
     /// Explained frames that are computed together.
     pub batch: usize,
     /// Every so many frames one is explained.
@@ -60,6 +62,8 @@ pub trait Progress {
     fn opened(&mut self, info: &SourceInfo);
     /// So many frames are encoded, the last one of this media time.
     fn frame(&mut self, frames: u64, pts: Duration);
+    /// The numbers of the explained frame at this media time have a fault.
+    fn fault(&mut self, pts: Duration, fault: Fault, residual: f32);
 }
 
 /// Overlays one video. `stop` becomes a signal's number when the user asks to end early: the file is closed properly then.
@@ -85,6 +89,7 @@ pub fn run(settings: Settings, engine: Engine, progress: &mut dyn Progress, stop
         normaliser: Normaliser::new(settings.smooth),
         caption: settings.overlay.caption,
         labels: Labels(settings.labels),
+        method: settings.method,
         sink,
         records,
         maps,
@@ -139,6 +144,7 @@ struct Drawer<'a> {
     normaliser: Normaliser,
     caption: bool,
     labels: Labels,
+    method: String,
     sink: Sink,
     records: Option<Records>,
     maps: Option<Maps>,
@@ -173,19 +179,22 @@ impl Drawer<'_> {
         let answer = &shown.answer;
         if shown.explained {
             self.summary.explained(answer);
+            if let Some(fault) = answer.fault {
+                self.progress.fault(pts, fault, answer.residual);
+            }
             if let Some(maps) = &mut self.maps {
                 maps.write(answer, &shown.map, pts.as_nanos() as i64)?;
             }
         }
         if let Some(records) = &mut self.records {
-            records.write(&shown, &self.view, &self.labels)?;
+            records.write(&shown, &self.view, &self.labels, &self.method)?;
         }
         let watch = Stopwatch::start();
         let mut buffer = self.sink.buffer()?;
         self.summary.stages.encode += watch.elapsed();
         let watch = Stopwatch::start();
         let heatmap = self.normaliser.apply(&shown.map, answer.width, answer.height, pts);
-        let caption = self.caption.then(|| self.labels.caption(answer));
+        let caption = self.caption.then(|| self.labels.caption(answer, &self.method));
         self.overlay.draw(&shown.frame, &heatmap, &self.view, caption.as_ref(), &mut buffer);
         self.summary.stages.overlay += watch.elapsed();
         drop(shown);

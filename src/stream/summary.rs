@@ -54,6 +54,8 @@ pub struct Summary {
     pub frames_out: u64,
     /// Frames explained.
     pub frames_explained: u64,
+    /// Explained frames whose numbers have a fault.
+    pub numeric_faults: u64,
     /// Frames that the input holds and that could not be decoded, or came out broken.
     pub frames_lost: u64,
     /// The decoder's last complaint.
@@ -76,6 +78,7 @@ impl Summary {
     /// Counts an explained frame.
     pub(super) fn explained(&mut self, answer: &FrameAnswer) {
         self.frames_explained += 1;
+        self.numeric_faults += u64::from(answer.fault.is_some());
         self.residuals.push(answer.residual);
         if let Some(class) = answer.leading.first() {
             let (frames, probability) = self.classes.entry(class.index).or_default();
@@ -117,11 +120,21 @@ impl Summary {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::Class;
+    use crate::engine::{Class, Explained, Fault, Subject};
 
     fn answer(index: usize, residual: f32) -> FrameAnswer {
         let class = Class { index, probability: 0.5 };
-        FrameAnswer { map: Vec::new(), width: 0, height: 0, leading: vec![class], target: class, value: 0.0, residual }
+        FrameAnswer {
+            map: Vec::new(),
+            width: 0,
+            height: 0,
+            leading: vec![class],
+            target: Explained { subject: Subject::Class, index: index as i64, probability: 0.5 },
+            value: 0.0,
+            terms: Vec::new(),
+            residual,
+            fault: residual.is_nan().then_some(Fault::Nan),
+        }
     }
 
     #[test]
@@ -136,5 +149,6 @@ mod tests {
         assert_eq!(leaders, [(2, 67)]);
         summary.explained(&answer(2, f32::NAN));
         assert!(summary.residuals().expect("some").max.is_nan());
+        assert_eq!(summary.numeric_faults, 1);
     }
 }

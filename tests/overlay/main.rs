@@ -6,6 +6,7 @@ mod audio;
 mod clips;
 mod command;
 mod compare;
+mod detector;
 mod faults;
 mod interrupted;
 mod made;

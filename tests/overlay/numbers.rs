@@ -40,6 +40,8 @@ fn the_summary_has_the_keys_of_its_contract() {
         "frames_in",
         "frames_lost",
         "frames_out",
+        "method",
+        "numeric_faults",
         "peak_rss_bytes",
         "residual",
         "seconds",
@@ -54,6 +56,7 @@ fn the_summary_has_the_keys_of_its_contract() {
     assert!(all["fps"].as_f64().is_some_and(|fps| fps > 0.0) && all["peak_rss_bytes"].as_u64().is_some_and(|bytes| bytes > 50_000_000));
     let led: u64 = all["top_classes"].as_array().expect("classes").iter().map(|class| class["frames"].as_u64().expect("a count")).sum();
     assert!((1..=4).contains(&led));
+    assert_eq!(all["method"], "fullgrad");
     let most = lines.iter().map(|line| line["residual"].as_f64().expect("a number")).fold(0.0, f64::max);
     assert!((all["residual"]["max"].as_f64().expect("a number") - most).abs() < 1e-9);
 }
@@ -150,4 +153,15 @@ fn progress_in_a_pipe_is_plain_lines() {
         assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text:?}");
     }
     assert!(ran.stdout.contains("132 frames") && ran.stdout.contains("out.mp4") && ran.stdout.contains("residual"), "{}", ran.stdout);
+}
+
+#[test]
+fn another_method_draws_other_maps_and_is_named() {
+    let (_, _, fullgrad) = told(&["--every", "12"]);
+    let (all, lines, maps) = told(&["--every", "12", "--method", "smoothgrad", "--samples", "3", "--caption"]);
+    assert_eq!(all["method"], "smoothgrad");
+    assert!(lines.iter().all(|line| line["method"] == "smoothgrad"), "{lines:?}");
+    let map = |bytes: &[u8]| SafeTensors::deserialize(bytes).expect("maps").tensor("map").expect("map").data().to_vec();
+    assert_eq!(map(&maps).len(), map(&fullgrad).len());
+    assert_ne!(map(&maps), map(&fullgrad));
 }

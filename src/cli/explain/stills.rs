@@ -7,16 +7,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use super::results::{self, Results};
-use super::{Args, describe};
-use crate::cli::loading::{class_target, engine_settings, load_network};
+use super::results::{self, Computed, Results};
+use super::terms::Terms;
+use super::{Args, Compared, describe};
+use crate::cli::complaints::Complaints;
+use crate::cli::loading::{engine_settings, load_network};
 use crate::cli::overlay::look;
+use crate::cli::target;
 use crate::cli::view::preprocessing;
-use crate::engine::{Batch, Choice, Engine, FrameAnswer, Precision, Task, Ticket};
+use crate::engine::{Batch, Choice, Engine, FrameAnswer, Precision, Task, TermSite, Ticket};
 use crate::error::{Error, Kind, Result};
 use crate::frame::Still;
-use crate::overlay::{self, Normaliser, draw_still};
+use crate::overlay::{self, Heatmap, Normaliser, draw_sheet, draw_still};
 use crate::process;
+use crate::saliency::Method;
 use crate::saliency::preprocess::Preprocessing;
 use crate::stills;
 use crate::stream::Labels;
@@ -26,14 +30,34 @@ const BATCH_SAMPLES: usize = 1 << 28;
 
 /// Explains pictures, in their order. A picture that cannot be read is told on standard error, and the others are done.
 pub fn run(args: &Args, folder: &Path) -> Result<()> {
-    let all = results::plan(&args.images, folder, args.force)?;
+    let compared = compared(&args.methods);
+    let all = results::plan(&args.images, folder, !compared.is_empty(), args.force)?;
+    if args.terms.is_some() && args.target.method == Method::IntegratedGradients {
+        return Err(Error::usage("--terms: integrated gradients have no terms of nodes; give another --method, such as fullgrad"));
+    }
+    let taken: Vec<&Path> = all.iter().flat_map(Results::taken).collect();
+    let terms = args.terms.as_deref().map(|path| Terms::plan(path, &taken, args.force)).transpose()?;
     process::keep_pages();
     let loaded = load_network(&args.network, None)?;
     let preprocessing = preprocessing(&args.network, &loaded)?;
-    let choice = Arc::new(Choice::Fixed(class_target(&args.target, &loaded)?));
+    let head = loaded.head()?;
+    let choice = Arc::new(Choice::Fixed(target::rule(&args.target, &loaded, &head)?));
     let mut settings = engine_settings(&args.compute, &args.target, Precision::fastest());
     let threads = settings.thread_count();
     settings.workers = args.pool.workers;
+    // The method that explains, then those that only the sheet wants.
+    let methods = &mut settings.attribution.methods;
+    let sheet: Vec<usize> = compared
+        .into_iter()
+        .map(|method| {
+            methods.iter().position(|known| *known == method).unwrap_or_else(|| {
+                methods.push(method);
+                methods.len() - 1
+            })
+        })
+        .collect();
+    settings.head = head;
+    settings.max_residual = args.faults.max_residual;
     if settings.workers.is_none() && settings.threads.is_none() {
         // A worker is a copy of the network, and threads inside one wait for each other: one worker a thread, none without a picture.
         settings.threads = threads.min(all.len()).try_into().ok();
@@ -47,9 +71,14 @@ pub fn run(args: &Args, folder: &Path) -> Result<()> {
         labels: Labels(loaded.labels),
         network: loaded.model,
         precision: settings.precision.name(),
+        methods: settings.attribution.methods.iter().map(Method::to_string).collect(),
+        sheet,
         threads,
         alone: all.len() == 1,
         faults: Vec::new(),
+        sites: engine.sites().to_vec(),
+        terms,
+        numeric: Complaints::default(),
     };
     let mut waiting: Option<Group> = None;
     let mut rest = &all[..];
@@ -62,14 +91,17 @@ pub fn run(args: &Args, folder: &Path) -> Result<()> {
     if let Some(last) = waiting {
         desk.finish(last)?;
     }
+    if let Some(terms) = desk.terms.take() {
+        terms.write(&desk.network)?;
+    }
     desk.verdict(all.len())
 }
 
 /// Pictures that are computed together, and those among them that could not be read.
 struct Group<'a> {
     pictures: Vec<(&'a Results, Result<Still>)>,
-    /// For the pictures that were read, in order; `None` without any.
-    ticket: Option<Ticket>,
+    /// For the pictures that were read, in order, one a method; none without any picture.
+    tickets: Vec<Ticket>,
 }
 
 struct Desk {
@@ -78,10 +110,17 @@ struct Desk {
     labels: Labels,
     network: String,
     precision: &'static str,
+    /// The first is the one that explains.
+    methods: Vec<String>,
+    /// Those of them that the comparing sheet shows, in its order; none where there is no sheet.
+    sheet: Vec<usize>,
     threads: usize,
     /// True for a single picture, whose fault is the command's.
     alone: bool,
     faults: Vec<Error>,
+    sites: Vec<TermSite>,
+    terms: Option<Terms>,
+    numeric: Complaints,
 }
 
 impl Desk {
@@ -109,33 +148,39 @@ impl Desk {
                 pictures.push((results, still));
             }
         }
-        let ticket = if read == 0 { None } else { Some(engine.submit(Task::Explain, &input, choice)?) };
-        Ok(Group { pictures, ticket })
+        let methods = if read == 0 { 0 } else { self.methods.len() };
+        let tickets = (0..methods).map(|method| engine.submit(Task::ExplainBy(method), &input, choice)).collect::<Result<_>>()?;
+        Ok(Group { pictures, tickets })
     }
 
     /// Waits for the answers, writes the results, and tells what became of each picture.
     fn finish(&mut self, group: Group) -> Result<()> {
-        let answers = group.ticket.map(Ticket::frames).transpose()?.map(|(answers, _)| answers).unwrap_or_default();
-        let mut answers = answers.into_iter();
-        let work: Vec<(&Results, Result<(Still, FrameAnswer)>)> = group
-            .pictures
-            .into_iter()
-            .map(|(results, still)| (results, still.map(|still| (still, answers.next().expect("an answer for each picture")))))
-            .collect();
+        let answers = group.tickets.into_iter().map(|ticket| Ok(ticket.frames()?.0.into_iter())).collect::<Result<Vec<_>>>()?;
+        let mut answers = answers;
+        let mut of_next = || answers.iter_mut().map(|of_method| of_method.next().expect("an answer for each picture")).collect();
+        let work: Vec<(&Results, Result<(Still, Vec<FrameAnswer>)>)> =
+            group.pictures.into_iter().map(|(results, still)| (results, still.map(|still| (still, of_next())))).collect();
         let written = side_by_side(&work, self.threads, |(results, picture)| match picture {
-            Ok((still, answer)) => self.write(results, still, answer),
+            Ok((still, answers)) => self.write(results, still, answers),
             Err(_) => Ok(()),
         });
         for ((results, picture), written) in work.into_iter().zip(written) {
             written?;
             match picture {
-                Ok((_, answer)) => crate::cli::print(&format!(
-                    "{}: {}, {}; {}\n",
-                    results.picture.display(),
-                    self.labels.caption(&answer).left,
-                    self.labels.caption(&answer).right,
-                    results.overlay.display()
-                ))?,
+                Ok((_, answers)) => {
+                    let answer = &answers[0];
+                    let picture = results.picture.display().to_string();
+                    let caption = self.labels.caption(answer, &self.methods[0]);
+                    let files = [&results.overlay].into_iter().chain(&results.sheet).map(|file| file.display().to_string());
+                    let files = files.collect::<Vec<_>>().join(", ");
+                    crate::cli::print(&format!("{picture}: {}, {}; {files}\n", caption.left, caption.right))?;
+                    if let Some(line) = answer.fault.and_then(|fault| self.numeric.line(&picture, fault, answer.residual)) {
+                        eprintln!("{line}");
+                    }
+                    if let Some(terms) = &mut self.terms {
+                        terms.add(&picture, &self.sites, &answer.terms);
+                    }
+                }
                 Err(error) => {
                     if !self.alone {
                         eprintln!("{}", describe(&error));
@@ -147,12 +192,18 @@ impl Desk {
         Ok(())
     }
 
-    fn write(&self, results: &Results, still: &Still, answer: &FrameAnswer) -> Result<()> {
+    fn write(&self, results: &Results, still: &Still, answers: &[FrameAnswer]) -> Result<()> {
         let view = self.preprocessing.view(still.width_px, still.height_px, (1, 1));
-        let heatmap = Normaliser::new(Duration::ZERO).apply(&answer.map, answer.width, answer.height, Duration::ZERO);
-        let drawn = draw_still(still, &heatmap, &view, &self.look, Some(&self.labels.caption(answer)))?;
-        let report = results::report(&results.picture, still, &view, answer, &self.labels, (&self.network, self.precision));
-        results.write(&drawn, answer, &report)
+        let (answer, method) = (&answers[0], self.methods[0].as_str());
+        let caption = self.labels.caption(answer, method);
+        let drawn = draw_still(still, &heatmap(answer), &view, &self.look, Some(&caption))?;
+        let computed = Computed { network: &self.network, precision: self.precision, method };
+        let report = results::report(&results.picture, still, &view, answer, &self.labels, computed);
+        results.write(&drawn, answer, &report)?;
+        let Some(sheet) = &results.sheet else { return Ok(()) };
+        let panels: Vec<(Heatmap, String)> =
+            self.sheet.iter().map(|&method| (heatmap(&answers[method]), self.methods[method].clone())).collect();
+        stills::write_png(sheet, &draw_sheet(still, &caption.left, &panels, &view, &self.look)?)
     }
 
     /// The error that the command ends with: exit code 66 where nothing but absent pictures went wrong, else 65.
@@ -169,6 +220,28 @@ impl Desk {
             )),
         }
     }
+}
+
+/// A map stretched for the picture alone.
+fn heatmap(answer: &FrameAnswer) -> Heatmap {
+    Normaliser::new(Duration::ZERO).apply(&answer.map, answer.width, answer.height, Duration::ZERO)
+}
+
+/// The methods of --methods, each once, in order.
+fn compared(asked: &[Compared]) -> Vec<Method> {
+    let mut methods = Vec::new();
+    for asked in asked {
+        let more = match asked {
+            Compared::All => Method::ALL.to_vec(),
+            Compared::One(method) => vec![method.clone()],
+        };
+        for method in more {
+            if !methods.contains(&method) {
+                methods.push(method);
+            }
+        }
+    }
+    methods
 }
 
 /// What `work` makes of each item, in the items' order, on at most `threads` threads.
@@ -195,6 +268,15 @@ fn side_by_side<T: Sync, R: Send>(items: &[T], threads: usize, work: impl Fn(&T)
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_method_is_compared_once() {
+        let named = Compared::One(Method::GradCam(Some("relu".to_owned())));
+        let methods = compared(&[Compared::One(Method::Gradient), named, Compared::All]);
+        assert_eq!(methods.len(), 9);
+        assert_eq!(methods[..3], [Method::Gradient, Method::GradCam(Some("relu".to_owned())), Method::Fullgrad]);
+        assert_eq!(compared(&[]), []);
+    }
 
     #[test]
     fn results_come_in_the_order_of_the_items() {

@@ -4,9 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Args;
-use crate::cli::loading::{class_target, engine_settings, load_network};
+use super::terms::Terms;
+use crate::cli::loading::{engine_settings, load_network};
 use crate::cli::options::InputSize;
-use crate::engine::{Batch, Choice, Engine, Numbers, Precision, Task};
+use crate::cli::target;
+use crate::engine::{Batch, Choice, Engine, Fault, Numbers, Precision, Task};
 use crate::error::{Error, Result};
 use crate::saliency::Target;
 use crate::tensor_file::{self, Elements, PlainTensor};
@@ -30,8 +32,12 @@ pub fn run(args: &Args, from: &Path, to: &Path) -> Result<()> {
             wanted[2]
         )));
     }
-    let settings = engine_settings(&args.compute, &args.target, Precision::F32);
-    let rule = class_target(&args.target, &loaded)?;
+    let head = loaded.head()?;
+    let rule = target::rule(&args.target, &loaded, &head)?;
+    let mut settings = engine_settings(&args.compute, &args.target, Precision::F32);
+    settings.head = head;
+    settings.max_residual = args.faults.max_residual;
+    let terms = args.terms.as_deref().map(|path| Terms::plan(path, &[from, to], args.force)).transpose()?;
     let mut engine = Engine::start(&loaded.network, &settings)?;
     let image = channels * rows * columns;
     let batch = args.compute.batch.get();
@@ -46,7 +52,24 @@ pub fn run(args: &Args, from: &Path, to: &Path) -> Result<()> {
         let images = Batch { pixels, times: Vec::new() };
         parts.push(engine.submit(Task::Explain, &images, &Arc::new(Choice::Fixed(target)))?.numbers()?);
     }
-    save(to, &parts)
+    save(to, &parts)?;
+    if let Some(mut terms) = terms {
+        let all = parts.iter().flat_map(|part| &part.terms);
+        all.enumerate().for_each(|(image, of_image)| terms.add(&image.to_string(), engine.sites(), of_image));
+        terms.write(&loaded.model)?;
+    }
+    tell_faults(&parts);
+    Ok(())
+}
+
+/// Tells on standard error which images' numbers have a fault; the numbers stay as they are.
+fn tell_faults(parts: &[Numbers]) {
+    let faults: Vec<(usize, Fault)> =
+        parts.iter().flat_map(|part| &part.faults).enumerate().filter_map(|(image, fault)| Some((image, (*fault)?))).collect();
+    if let Some((image, fault)) = faults.first() {
+        let images = parts.iter().map(|part| part.faults.len()).sum::<usize>();
+        eprintln!("numeric faults in {} of {images} images; the first is image {image}: {fault}", faults.len());
+    }
 }
 
 fn save(path: &Path, parts: &[Numbers]) -> Result<()> {

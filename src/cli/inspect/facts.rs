@@ -182,8 +182,20 @@ impl<'a> Facts<'a> {
                 lower(input.fit)
             ),
         );
-        if let Some(target) = &manifest.output.target {
+        let output = &manifest.output;
+        if let Some(target) = &output.target {
             line(text, format_args!("          target: {target}"));
+        }
+        if let Some(cells) = &output.cells {
+            let count = cells.count.map_or_else(|| "all".to_owned(), |count| count.to_string());
+            let objectness = cells.objectness.map_or_else(|| "no objectness".to_owned(), |at| format!("objectness {at}"));
+            line(
+                text,
+                format_args!("          cells: channels on axis {}, {count} classes from {}, {objectness}", cells.axis, cells.classes),
+            );
+        }
+        if let Some(probability) = output.probability {
+            line(text, format_args!("          probability: {}", lower(probability)));
         }
     }
 

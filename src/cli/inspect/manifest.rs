@@ -12,6 +12,15 @@ use crate::network::manifest::{self, Layout, Manifest};
 use crate::network::onnx;
 use crate::tensor_file;
 
+/// What a dense output needs.
+const CELLS: &str = "\
+\n\
+[output.cells]\n\
+axis = \"fill in: the axis of the channels; N is axis 0\"\n\
+classes = \"fill in: the channel of the first class\"\n\
+# count = 80  # number of classes; left out: all channels from the first class on\n\
+# objectness = 0  # channel that class scores are multiplied by\n";
+
 /// A manifest that was written.
 pub struct Written {
     /// Where.
@@ -37,7 +46,7 @@ pub fn write(args: &Args) -> Result<Written> {
     }
     let graph = onnx::read_file(model, &onnx::Limits::default())?;
     let size = args.network.input_size.map(|size| (size.height_px, size.width_px));
-    let options = LoadOptions { input_size: size, output: args.network.output.clone(), layout: None };
+    let options = LoadOptions { input_size: size, output: args.network.output.clone(), ..LoadOptions::default() };
     let network = load(&graph, &options).map_err(|error| error.at(model.display()))?;
     let &[_, channels, rows, columns] = &network.input_shape()[..] else {
         return Err(Error::data(format!("{}: its input is not of the form (N, C, H, W)", model.display())));
@@ -59,7 +68,10 @@ pub fn write(args: &Args) -> Result<Written> {
         Some(Fit::Crop) => "crop",
         Some(Fit::Pad) => "pad",
     };
-    let open: Vec<&str> = [("colour", colour.is_none()), ("mean", mean.is_none()), ("std", std.is_none())]
+    // All axes but the channels' are cells; which numbers of a cell are class scores nothing in the file tells.
+    let dense = network.output_shape().iter().skip(2).any(|&size| size > 1);
+    let cells = if dense { CELLS } else { "" };
+    let open: Vec<&str> = [("colour", colour.is_none()), ("mean", mean.is_none()), ("std", std.is_none()), ("output.cells", dense)]
         .iter()
         .filter(|(_, open)| *open)
         .map(|(key, _)| *key)
@@ -83,7 +95,8 @@ pub fn write(args: &Args) -> Result<Written> {
          \n\
          [output]\n\
          {output}\
-         # labels = \"labels.txt\"  # a label a line, in index order\n",
+         # labels = \"labels.txt\"  # a label a line, in index order\n\
+         {cells}",
         file = quoted(name),
         sha256 = manifest::sha256(model)?,
         colour = quoted(colour.unwrap_or("fill in: rgb or bgr")),

@@ -2,6 +2,7 @@
 
 pub mod compute;
 pub mod encoder;
+pub mod fault;
 pub mod look;
 pub mod network;
 pub mod span;
@@ -9,7 +10,8 @@ pub mod target;
 
 pub use compute::{ComputeOptions, Device, PoolOptions, Precision};
 pub use encoder::{Audio, EncoderOptions};
+pub use fault::FaultOptions;
 pub use look::{Between, ColourMap, Layout, LookOptions, RhythmOptions};
 pub use network::{Colour, Fit, InputSize, NetworkOptions, PerChannel};
 pub use span::SpanOptions;
-pub use target::{Method, Rescale, Target, TargetOptions};
+pub use target::{Rescale, Target, TargetOptions};

@@ -6,13 +6,14 @@ mod report;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::loading::{asked_target, class_target, engine_settings, load_network};
+use super::loading::{engine_settings, load_network};
 use super::options::{
-    self, ComputeOptions, EncoderOptions, LookOptions, NetworkOptions, PoolOptions, RhythmOptions, SpanOptions, TargetOptions,
+    self, ComputeOptions, EncoderOptions, FaultOptions, LookOptions, NetworkOptions, PoolOptions, RhythmOptions, SpanOptions, TargetOptions,
 };
 use super::signals;
+use super::target;
 use super::view::preprocessing;
-use crate::engine::{Choice, Engine, Precision};
+use crate::engine::{Engine, Precision};
 use crate::error::{Error, Kind, Result};
 use crate::overlay::{self, Region};
 use crate::process;
@@ -45,7 +46,7 @@ pub struct Args {
     #[arg(long)]
     pub json: bool,
 
-    /// Write a JSON line a frame: time, leading classes, target, residual, regions [default: none].
+    /// Write a JSON line a frame: time, leading classes, target, method, residual, fault, regions [default: none].
     #[arg(long, value_name = "FILE.jsonl")]
     pub frames: Option<PathBuf>,
 
@@ -68,6 +69,10 @@ pub struct Args {
     #[allow(missing_docs)]
     #[command(flatten)]
     pub target: TargetOptions,
+
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub faults: FaultOptions,
 
     #[allow(missing_docs)]
     #[command(flatten)]
@@ -113,12 +118,12 @@ pub fn run(args: Args) -> Result<()> {
     let stop = signals::watch()?;
     let loaded = load_network(&args.network, None)?;
     let preprocessing = preprocessing(&args.network, &loaded)?;
-    let choice = match asked_target(&args.target, &loaded)? {
-        options::Target::Hold(span) => Choice::hold(span),
-        _ => Choice::Fixed(class_target(&args.target, &loaded)?),
-    };
+    let head = loaded.head()?;
+    let choice = target::choice(&args.target, &loaded, &head)?;
     let mut settings = engine_settings(&args.compute, &args.target, Precision::fastest());
     settings.workers = args.pool.workers;
+    settings.head = head;
+    settings.max_residual = args.faults.max_residual;
     let engine = Engine::start(&loaded.network, &settings)?;
     let labels = loaded.labels;
     let run = stream::Settings {
@@ -136,6 +141,7 @@ pub fn run(args: Args) -> Result<()> {
         sink,
         preprocessing,
         choice,
+        method: args.target.method.to_string(),
         batch: args.compute.batch.get(),
         every: args.rhythm.every.get(),
         between: match args.rhythm.between {
@@ -154,7 +160,7 @@ pub fn run(args: Args) -> Result<()> {
     progress.finish();
     let summary = result?;
     let text = if args.json {
-        format!("{}\n", report::json(&summary, &labels))
+        format!("{}\n", report::json(&summary, &labels, &args.target.method.to_string()))
     } else {
         report::text(&summary, &labels, &args.out.display().to_string())
     };

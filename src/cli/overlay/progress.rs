@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::cli::complaints::Complaints;
 use crate::clock::Stopwatch;
+use crate::engine::Fault;
 use crate::stream::Progress;
 use crate::video::SourceInfo;
 
@@ -13,7 +15,12 @@ use crate::video::SourceInfo;
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
 /// Shows progress on standard error.
-pub enum Shown {
+pub struct Shown {
+    form: Form,
+    faults: Complaints,
+}
+
+enum Form {
     /// A bar that is drawn again and again.
     Bar(ProgressBar),
     /// Lines.
@@ -30,16 +37,17 @@ pub enum Shown {
 impl Shown {
     /// Chooses by what standard error is.
     pub fn new() -> Self {
-        if stderr().is_terminal() {
-            Shown::Bar(ProgressBar::no_length())
+        let form = if stderr().is_terminal() {
+            Form::Bar(ProgressBar::no_length())
         } else {
-            Shown::Lines { expected: None, watch: Stopwatch::start(), last: Duration::ZERO }
-        }
+            Form::Lines { expected: None, watch: Stopwatch::start(), last: Duration::ZERO }
+        };
+        Shown { form, faults: Complaints::default() }
     }
 
     /// Takes the bar away.
     pub fn finish(&self) {
-        if let Shown::Bar(bar) = self {
+        if let Form::Bar(bar) = &self.form {
             bar.finish_and_clear();
         }
     }
@@ -54,8 +62,8 @@ fn expected_frames(info: &SourceInfo) -> Option<u64> {
 
 impl Progress for Shown {
     fn opened(&mut self, info: &SourceInfo) {
-        match self {
-            Shown::Bar(bar) => {
+        match &mut self.form {
+            Form::Bar(bar) => {
                 let style = match expected_frames(info) {
                     Some(frames) => {
                         bar.set_length(frames);
@@ -65,14 +73,14 @@ impl Progress for Shown {
                 };
                 bar.set_style(ProgressStyle::with_template(style).expect("the template is sound"));
             }
-            Shown::Lines { expected, .. } => *expected = expected_frames(info),
+            Form::Lines { expected, .. } => *expected = expected_frames(info),
         }
     }
 
     fn frame(&mut self, frames: u64, pts: Duration) {
-        match self {
-            Shown::Bar(bar) => bar.set_position(frames),
-            Shown::Lines { expected, watch, last } => {
+        match &mut self.form {
+            Form::Bar(bar) => bar.set_position(frames),
+            Form::Lines { expected, watch, last } => {
                 let now = watch.elapsed();
                 if now - *last >= LINE_EVERY {
                     *last = now;
@@ -83,6 +91,15 @@ impl Progress for Shown {
                     eprintln!("{frames} frames{of}, at {:.1} s of the video, {fps:.1} frames a second", pts.as_secs_f64());
                 }
             }
+        }
+    }
+
+    fn fault(&mut self, pts: Duration, fault: Fault, residual: f32) {
+        let line = self.faults.line(&format!("frame at {:.3} s", pts.as_secs_f64()), fault, residual);
+        match (&self.form, line) {
+            (Form::Bar(bar), Some(line)) => bar.suspend(|| eprintln!("{line}")),
+            (Form::Lines { .. }, Some(line)) => eprintln!("{line}"),
+            (_, None) => {}
         }
     }
 }

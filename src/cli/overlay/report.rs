@@ -18,7 +18,7 @@ pub fn frames(count: u64) -> String {
 }
 
 /// The JSON object of `--json`.
-pub fn json(summary: &Summary, labels: &[String]) -> Value {
+pub fn json(summary: &Summary, labels: &[String], method: &str) -> Value {
     let stages = &summary.stages;
     let classes: Vec<Value> = summary
         .top_classes(CLASSES)
@@ -38,6 +38,7 @@ pub fn json(summary: &Summary, labels: &[String]) -> Value {
         "frames_out": summary.frames_out,
         "frames_explained": summary.frames_explained,
         "frames_lost": summary.frames_lost,
+        "numeric_faults": summary.numeric_faults,
         "fps": summary.fps(),
         "seconds": summary.elapsed.as_secs_f64(),
         "stage_seconds": {
@@ -49,6 +50,7 @@ pub fn json(summary: &Summary, labels: &[String]) -> Value {
             "encode": stages.encode.as_secs_f64(),
         },
         "top_classes": classes,
+        "method": method,
         "residual": residual,
         "peak_rss_bytes": process::peak_rss_bytes(),
     })
@@ -88,6 +90,9 @@ pub fn text(summary: &Summary, labels: &[String], out: &str) -> String {
         stages.overlay.as_secs_f64(),
         stages.encode.as_secs_f64()
     );
+    if summary.numeric_faults > 0 {
+        text += &format!("numeric faults: {}; --frames says which\n", frames(summary.numeric_faults));
+    }
     if summary.frames_lost > 0 {
         let complaint = summary.last_complaint.as_deref().map(|message| format!("; the decoder says: {message}")).unwrap_or_default();
         text += &format!("lost: {} of the input could not be decoded whole{complaint}\n", frames(summary.frames_lost));

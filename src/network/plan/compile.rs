@@ -29,6 +29,7 @@ pub struct Plan {
     pub(super) sites: Vec<Site>,
     pub(super) values: usize,
     pub(super) output: usize,
+    pub(super) observed: Vec<usize>,
     pub(super) place: Place,
     input_shape: Vec<usize>,
     fixed_batch: Option<usize>,
@@ -40,11 +41,19 @@ impl Plan {
     /// # Errors
     /// Kind::Runtime from libtorch, as when the device has no memory left for the weights.
     pub fn new(network: &Network, place: Place) -> Result<Self> {
-        Self::compile(network, place, reduce::fits(place))
+        Self::observing(network, place, &[])
+    }
+
+    /// As [`Plan::new`]; the values `observed` (see [`super::spots`]) are kept, and given to sinks with their gradients.
+    ///
+    /// # Errors
+    /// As [`Plan::new`].
+    pub fn observing(network: &Network, place: Place, observed: &[usize]) -> Result<Self> {
+        Self::compile(network, place, reduce::fits(place), observed)
     }
 
     /// With or without operators run as one.
-    pub(super) fn compile(network: &Network, place: Place, fuse: bool) -> Result<Self> {
+    pub(super) fn compile(network: &Network, place: Place, fuse: bool, observed: &[usize]) -> Result<Self> {
         blocks::install();
         let _no_grad = tch::no_grad_guard();
         let layouts = layouts(network);
@@ -58,8 +67,10 @@ impl Plan {
                 sites.len() - 1
             }));
         }
-        let (readers, mut fleeting) = (network.readers(), vec![false; network.values.len()]);
-        let groups = if fuse { grouping::groups(network) } else { vec![None; network.steps.len()] };
+        // Who observes a value reads it too: no stage swallows it, and nobody writes over it.
+        let (mut readers, mut fleeting) = (network.readers(), vec![false; network.values.len()]);
+        observed.iter().for_each(|&value| readers[value] += 1);
+        let groups = if fuse { grouping::groups(network, &readers) } else { vec![None; network.steps.len()] };
         let mut steps = Vec::with_capacity(network.steps.len());
         for (index, (step, group)) in network.steps.iter().zip(&groups).enumerate() {
             let located = |error: Error| error.at(format!("node {:?}", step.name));
@@ -88,12 +99,14 @@ impl Plan {
             fleeting[step.outputs[0]] = group.activation.is_none();
             steps.push(compiled(Box::new(stage.map_err(located)?), &parts, inputs, step.outputs.clone()));
         }
-        find_last_reads(&mut steps, network.values.len(), network.output);
+        let kept = observed.iter().copied().chain([network.output]);
+        find_last_reads(&mut steps, network.values.len(), kept);
         Ok(Plan {
             steps,
             sites,
             values: network.values.len(),
             output: network.output,
+            observed: observed.to_vec(),
             place,
             input_shape: network.input_shape().clone(),
             fixed_batch: network.fixed_batch,
@@ -144,9 +157,10 @@ fn compiled(stage: Box<dyn Stage>, steps: &[&Step], inputs: Vec<usize>, outputs:
     Compiled { label: labels.join(" + "), keeps: stage.keeps(), stage, inputs, outputs, last_reads: Vec::new() }
 }
 
-fn find_last_reads(steps: &mut [Compiled], values: usize, output: usize) {
+/// `kept` are values that nobody forgets.
+fn find_last_reads(steps: &mut [Compiled], values: usize, kept: impl Iterator<Item = usize>) {
     let mut seen = vec![false; values];
-    seen[output] = true;
+    kept.for_each(|value| seen[value] = true);
     for step in steps.iter_mut().rev() {
         for &value in step.inputs.iter().chain(&step.outputs) {
             if !std::mem::replace(&mut seen[value], true) {
@@ -157,7 +171,7 @@ fn find_last_reads(steps: &mut [Compiled], values: usize, output: usize) {
 }
 
 /// For each value, the axes of (N, C, H, W) by where they come from: `layout[i]` is what axis i is. `None` where it is not spatial.
-fn layouts(network: &Network) -> Vec<Option<[usize; 4]>> {
+pub(super) fn layouts(network: &Network) -> Vec<Option<[usize; 4]>> {
     let mut layouts = vec![None; network.values.len()];
     layouts[0] = Some([0, 1, 2, 3]);
     for step in &network.steps {
@@ -178,7 +192,7 @@ fn layouts(network: &Network) -> Vec<Option<[usize; 4]>> {
 }
 
 /// Where N, C, H and W are, for a site that counts for the map: spatial, and larger than a pixel.
-fn site_layout(layout: &Option<[usize; 4]>, shape: &[usize]) -> Option<[i64; 4]> {
+pub(super) fn site_layout(layout: &Option<[usize; 4]>, shape: &[usize]) -> Option<[i64; 4]> {
     let layout = layout.as_ref()?;
     let at = |axis: usize| layout.iter().position(|&a| a == axis).expect("a layout is a permutation");
     let axes = [at(0), at(1), at(2), at(3)];

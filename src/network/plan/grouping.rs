@@ -26,9 +26,9 @@ impl Group {
     }
 }
 
-/// For each step of the network, the group that it belongs to.
-pub fn groups(network: &Network) -> Vec<Option<Group>> {
-    let reader = sole_readers(network);
+/// For each step of the network, the group that it belongs to. `readers` counts for each value those who read it.
+pub fn groups(network: &Network, readers: &[usize]) -> Vec<Option<Group>> {
+    let reader = sole_readers(network, readers);
     let mut groups: Vec<Option<Group>> = vec![None; network.steps.len()];
     // Of two convolutions that are added, the later one takes the addition: the other's output is there by then.
     for conv in (0..network.steps.len()).rev() {
@@ -56,8 +56,7 @@ fn adds_alike(network: &Network, step: &Step) -> bool {
 }
 
 /// For each value, the step that alone reads it.
-fn sole_readers(network: &Network) -> Vec<Option<usize>> {
-    let readers = network.readers();
+fn sole_readers(network: &Network, readers: &[usize]) -> Vec<Option<usize>> {
     let mut sole = vec![None; network.values.len()];
     for (index, step) in network.steps.iter().enumerate() {
         step.inputs.iter().filter(|&&value| readers[value] == 1).for_each(|&value| sole[value] = Some(index));

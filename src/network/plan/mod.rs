@@ -7,6 +7,7 @@ mod compile;
 mod cpu_conv;
 mod fused;
 mod grouping;
+mod observed;
 mod phases;
 mod profile;
 mod reduce;
@@ -17,6 +18,7 @@ mod stage;
 mod tests;
 
 pub use compile::{Plan, TermPlace, term_places};
+pub use observed::{Spot, bottleneck, spots};
 pub use profile::StageTime;
 pub use run::Pass;
-pub use site::{Reduced, Site, SiteId, TermSink};
+pub use site::{Point, Reduced, Site, SiteId, TermSink};

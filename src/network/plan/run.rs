@@ -3,7 +3,7 @@
 use tch::{Kind, Tensor};
 
 use super::compile::Plan;
-use super::site::TermSink;
+use super::site::{Point, TermSink};
 use super::{reduce, stage};
 use crate::error::Result;
 use crate::network::memory;
@@ -14,6 +14,7 @@ pub struct Pass {
     /// The network's output, (N, ...), in the plan's precision.
     pub output: Tensor,
     input: Tensor,
+    observed: Vec<Tensor>,
     saved: Vec<Saved>,
 }
 
@@ -65,8 +66,9 @@ impl Plan {
             }
             done(index);
         }
-        let output = values[self.output].take().expect("the output is made by a step");
-        Ok(Pass { output, input: x.shallow_clone(), saved })
+        let made = |value: usize| values[value].as_ref().expect("a value that is kept is made by a step").shallow_clone();
+        let observed = self.observed.iter().map(|&value| made(value)).collect();
+        Ok(Pass { output: made(self.output), input: x.shallow_clone(), observed, saved })
     }
 
     /// The adjoint pass from `grad_output` = df/d output, (N, ...), to the input; every term goes to `terms`, the input's last.
@@ -84,6 +86,12 @@ impl Plan {
             if grad_out.iter().all(Option::is_none) {
                 continue;
             }
+            for (at, observed) in self.observed.iter().enumerate() {
+                let made = step.outputs.iter().position(|value| value == observed);
+                if let Some(grad) = made.and_then(|output| grad_out[output].as_ref()) {
+                    terms.gradient(Point::Observed(at), &pass.observed[at], &grad.tensor)?;
+                }
+            }
             let sums = step.inputs.iter().map(|&value| grads[value].take()).collect();
             let grad_in = step.stage.backward(&saved, grad_out, sums, terms)?;
             drop(saved);
@@ -94,6 +102,7 @@ impl Plan {
             done(index);
         }
         if let Some(grad) = grads[0].take() {
+            terms.gradient(Point::Input, &pass.input, &grad.tensor)?;
             let reduces = reduce::fits(self.place) && self.sites[0].layout == Some([0, 1, 2, 3]);
             stage::give(terms, 0, &grad.tensor, &pass.input, reduces)?;
         }

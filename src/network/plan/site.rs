@@ -36,8 +36,23 @@ pub struct Reduced {
     pub largest: Vec<f32>,
 }
 
+/// Where a gradient is handed out as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Point {
+    /// The network's input.
+    Input,
+    /// A value that the plan was told to observe, by its place among them.
+    Observed(usize),
+}
+
 /// Who takes the terms while the adjoint pass runs.
 pub trait TermSink {
+    /// A value and df/d value, both (N, ...), in the plan's precision: of the observed values, and of the input. Nothing is told of a value
+    /// on which the output does not depend. The gradient's memory may be written as soon as this returns.
+    fn gradient(&mut self, _point: Point, _value: &Tensor, _grad: &Tensor) -> Result<()> {
+        Ok(())
+    }
+
     /// True where [`TermSink::reduced`] is enough at spatial sites.
     fn takes_reduced(&self) -> bool;
 

@@ -4,7 +4,8 @@ use half::bf16;
 use tch::{Device, Kind, Tensor};
 
 use super::compile::Plan;
-use super::site::{Reduced, SiteId, TermSink};
+use super::observed::spots;
+use super::site::{Point, Reduced, SiteId, TermSink};
 use crate::error::Result;
 use crate::network::graph::Constant;
 use crate::network::op::Place;
@@ -293,7 +294,7 @@ impl TermSink for Record {
 /// The output, and all terms by site.
 fn run(network: &Network, kind: Kind, fuse: bool, reduced: bool, batch: i64) -> (Vec<f64>, Vec<Term>, usize) {
     let place = Place { device: Device::Cpu, kind };
-    let plan = Plan::compile(network, place, fuse).expect("a plan");
+    let plan = Plan::compile(network, place, fuse, &[]).expect("a plan");
     let size: Vec<i64> = network.input_shape().iter().map(|&size| size as i64).collect();
     let count = batch * size.iter().product::<i64>();
     let x = (Tensor::arange(count, (Kind::Double, Device::Cpu)) * 0.7).sin().reshape([batch, size[1], size[2], size[3]]);
@@ -361,5 +362,64 @@ fn terms_sum_up_to_the_output() {
         let value: f64 = output.iter().zip(weights).map(|(y, w)| y * w).sum();
         let sum: f64 = terms.iter().map(|term| term.numbers[0]).sum();
         assert!((value - sum).abs() <= 1e-10 * value.abs().max(1.0), "{name}: {value} and {sum}");
+    }
+}
+
+/// Takes what is observed: the value, and its gradient.
+#[derive(Default)]
+struct Observer {
+    seen: Vec<(Point, Vec<f64>)>,
+}
+
+impl TermSink for Observer {
+    fn gradient(&mut self, point: Point, value: &Tensor, grad: &Tensor) -> Result<()> {
+        assert_eq!(value.size(), grad.size());
+        let both = Tensor::cat(&[value, grad].map(|tensor| tensor.to_kind(Kind::Double).contiguous().flatten(0, -1)), 0);
+        self.seen.push((point, Vec::try_from(both).expect("numbers")));
+        Ok(())
+    }
+
+    fn takes_reduced(&self) -> bool {
+        true
+    }
+
+    fn dense(&mut self, _site: SiteId, _grad: &Tensor, _bias: &Tensor) -> Result<()> {
+        Ok(())
+    }
+
+    fn reduced(&mut self, _site: SiteId, _terms: Reduced) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Every spatial value of every network in turn, and all at a time: no fused stage swallows it or writes over it, forward or backward.
+#[test]
+fn observed_values_and_gradients_are_those_of_single_steps() {
+    for (name, network, _) in all_networks() {
+        let all: Vec<usize> = spots(&network).iter().map(|spot| spot.value).filter(|&value| value != network.output).collect();
+        let observe = |kind: Kind, fuse: bool, observed: &[usize]| {
+            let plan = Plan::compile(&network, Place { device: Device::Cpu, kind }, fuse, observed).expect("a plan");
+            let size: Vec<i64> = [2].into_iter().chain(network.input_shape()[1..].iter().map(|&size| size as i64)).collect();
+            let x = (Tensor::arange(size.iter().product::<i64>(), (Kind::Double, Device::Cpu)) * 0.7).sin().reshape(size.as_slice());
+            let pass = plan.forward(&plan.prepare(&x).expect("an input")).expect("a forward pass");
+            let grad = (pass.output.ones_like().cumsum(1, kind) - 1.75).to_kind(kind);
+            let mut observer = Observer::default();
+            plan.adjoint(pass, grad, &mut observer).expect("an adjoint pass");
+            observer.seen.sort_by_key(|(point, _)| match point {
+                Point::Observed(at) => *at,
+                Point::Input => usize::MAX,
+            });
+            observer.seen
+        };
+        let wanted = observe(Kind::Double, false, &all);
+        assert_eq!(wanted.len(), all.len() + 1, "{name}: every value has a gradient");
+        let hold_all = |seen: &[(Point, Vec<f64>)], wanted: &[&(Point, Vec<f64>)]| {
+            assert_eq!(seen.len(), wanted.len(), "{name}");
+            seen.iter().zip(wanted).for_each(|((_, found), (point, numbers))| hold(&format!("{name}, {point:?}"), found, numbers, 1e-5));
+        };
+        hold_all(&observe(Kind::Float, true, &all), &wanted.iter().collect::<Vec<_>>());
+        for (at, &value) in all.iter().enumerate() {
+            hold_all(&observe(Kind::Float, true, &[value]), &[&wanted[at], &wanted[all.len()]]);
+        }
     }
 }
