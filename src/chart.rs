@@ -20,7 +20,7 @@ const MARGIN_PX: usize = 16;
 /// Width of the field between the names and the numbers, which the longest bar and its opposite share.
 const FIELD_PX: usize = 520;
 /// Longest name, in characters.
-const NAME: usize = 48;
+const NAME: usize = 64;
 /// Characters of the number.
 const NUMBER: usize = 9;
 

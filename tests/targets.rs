@@ -27,7 +27,9 @@ impl Scratch {
         let folder = tempfile::tempdir().unwrap();
         let image = [value("x", 1, &[1, 3, 16, 16])];
         let pool = [node("AveragePool", "", &["x"], "y"), ints("kernel_shape", &[4, 4]), ints("strides", &[4, 4])].concat();
-        fs::write(folder.path().join("cells.onnx"), chain(&[pool], &image, &["y"])).unwrap();
+        fs::write(folder.path().join("cells.onnx"), chain(std::slice::from_ref(&pool), &image, &["y"])).unwrap();
+        let likely = [pool, node("Sigmoid", "", &["y"], "z")];
+        fs::write(folder.path().join("likely.onnx"), chain(&likely, &image, &["z"])).unwrap();
         for ending in ["Softmax", "LogSoftmax", "Sigmoid"] {
             let nodes = [
                 node("GlobalAveragePool", "", &["x"], "means"),
@@ -235,6 +237,8 @@ fn outputs_that_are_not_what_is_asked_are_refused() {
         place.manifest("cells", &format!("[output.cells]\n{cells}"));
         refused("cells.toml", &[], code, part);
     }
+    place.manifest("likely", "final = 'off'\n[output.cells]\naxis = 1\nclasses = 1\nobjectness = 0");
+    refused("likely.toml", &[], 78, "output.final = \"keep\"");
     place.manifest("Softmax", CELLS);
     refused("Softmax.toml", &[], 78, "has no cells");
     place.manifest("cells", CELLS);
@@ -244,6 +248,21 @@ fn outputs_that_are_not_what_is_asked_are_refused() {
     let own = ["explain", "p.png", "-o", "out", "--colour", "rgb", "--mean", "0", "--std", "1", "--model", "several.onnx"];
     let (code, stdout, _) = place.run(&[&own[..], &["--output", "means"]].concat());
     assert!(code == 0 && stdout.contains("p.png: 1 "), "{stdout}");
+}
+
+#[test]
+fn cells_that_end_in_a_sigmoid_are_probabilities() {
+    let place = Scratch::new();
+    let sigmoid = |score: f64| 1.0 / (1.0 + (-score).exp());
+    place.manifest("likely", "[output.cells]\naxis = 1\nclasses = 1\nobjectness = 0");
+    let kept = place.report("likely.toml", &patches(), &["--target", "cell:0"]);
+    // Class 0 is green and red the objectness: the red cell without green, 0.73 x 0.5, is before the green one without red, 0.5 x 0.69.
+    let wanted = sigmoid(1.0) * sigmoid(0.0);
+    close(&[kept["value"].as_f64().unwrap(), kept["target"]["probability"].as_f64().unwrap()], &[wanted, wanted]);
+    assert!(kept["residual"].as_f64().unwrap() < 1e-5);
+    place.manifest("likely", "final = 'off'\n[output.cells]\naxis = 1\nclasses = 0");
+    let off = place.report("likely.toml", &patches(), &["--target", "cell:1"]);
+    close(&[off["value"].as_f64().unwrap(), off["target"]["probability"].as_f64().unwrap()], &[0.8, sigmoid(0.8)]);
 }
 
 #[test]

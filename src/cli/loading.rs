@@ -108,6 +108,13 @@ impl Loaded {
             (None, None) if cells.is_some() => Probability::Score,
             (None, None) => Probability::Softmax,
         };
+        if probability != Probability::Score && cells.as_ref().is_some_and(|cells| cells.objectness.is_some()) {
+            return Err(Error::config(format!(
+                "{}: output.cells.objectness multiplies class scores that are no probabilities: what the network ends in is taken off; \
+                 say output.final = \"keep\"",
+                self.model
+            )));
+        }
         Ok(Head { cells, probability })
     }
 }
