@@ -104,6 +104,9 @@ struct Group<'a> {
     tickets: Vec<Ticket>,
 }
 
+/// A picture, and its answers, one a method.
+type Answered = (Still, Vec<FrameAnswer>);
+
 struct Desk {
     look: overlay::Settings,
     preprocessing: Preprocessing,
@@ -155,10 +158,9 @@ impl Desk {
 
     /// Waits for the answers, writes the results, and tells what became of each picture.
     fn finish(&mut self, group: Group) -> Result<()> {
-        let answers = group.tickets.into_iter().map(|ticket| Ok(ticket.frames()?.0.into_iter())).collect::<Result<Vec<_>>>()?;
-        let mut answers = answers;
+        let mut answers = group.tickets.into_iter().map(|ticket| Ok(ticket.frames()?.0.into_iter())).collect::<Result<Vec<_>>>()?;
         let mut of_next = || answers.iter_mut().map(|of_method| of_method.next().expect("an answer for each picture")).collect();
-        let work: Vec<(&Results, Result<(Still, Vec<FrameAnswer>)>)> =
+        let work: Vec<(&Results, Result<Answered>)> =
             group.pictures.into_iter().map(|(results, still)| (results, still.map(|still| (still, of_next())))).collect();
         let written = side_by_side(&work, self.threads, |(results, picture)| match picture {
             Ok((still, answers)) => self.write(results, still, answers),
