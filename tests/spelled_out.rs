@@ -433,6 +433,21 @@ fn root_mean_square_norm() {
 }
 
 #[test]
+fn a_norm_without_epsilon() {
+    let spelled = |b: &mut Builder, x| {
+        let square = pow(b, x, 2.0);
+        let mean = b.with("ReduceMean", &[square], &[("axes", ints(&[-1]))]);
+        let root = b.node("Sqrt", &[mean]);
+        b.node("Div", &[x, root])
+    };
+    let single = |b: &mut Builder, x| {
+        let scale = b.constant(Constant::from_floats(vec![1], vec![1.0]));
+        b.with("RMSNormalization", &[x, scale], &[("axis", Attribute::Int(-1)), ("epsilon", Attribute::Float(0.0))])
+    };
+    same("without epsilon", &channels_last(&spelled), &channels_last(&single));
+}
+
+#[test]
 fn softsign_and_the_logarithm_of_a_sigmoid() {
     same(
         "Softsign",

@@ -47,6 +47,10 @@ pub fn out(b: &mut Builder, at: At, p: usize, q: usize) -> Option<At> {
             if q.is_multiple_of(2) { product } else { b.node("Add", &[product, gate]) }
         }
         4 => {
+            // One element alone is its mean, and nothing is left of it.
+            if at.channels < 2 || at.size[1] < 2 {
+                return None;
+            }
             let axes = [("axes", ints(if q.is_multiple_of(2) { &[1] } else { &[-1] }))];
             let mean = b.with("ReduceMean", &[x], &axes);
             let off = b.node("Sub", &[x, mean]);

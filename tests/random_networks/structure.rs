@@ -100,6 +100,10 @@ pub fn reduced(b: &mut Builder, at: At, p: usize, q: usize) -> Option<At> {
 }
 
 pub fn normed(b: &mut Builder, at: At, p: usize, q: usize) -> Option<At> {
+    // One element alone is its mean, and nothing is left of it.
+    if at.size.contains(&1) {
+        return None;
+    }
     let each = [at.channels, at.size[1]];
     let [channels, columns] = each.map(|count| [b.weights(&[count]), b.weights(&[count])]);
     let epsilon = ("epsilon", Attribute::Float(0.01));
@@ -132,10 +136,10 @@ pub fn picked(b: &mut Builder, at: At, p: usize, _: usize) -> Option<At> {
     at.same(b.with("Gather", &[at.value, places], &[("axis", number(2))]))
 }
 
-/// The mean of each channel, as large as the picture.
+/// The mean of each channel, as large as the picture and added to it.
 pub fn stretched(b: &mut Builder, at: At, _: usize, _: usize) -> Option<At> {
     let mean = b.node("GlobalAveragePool", &[at.value]);
     let size = b.integers(&[1, at.channels as i64, at.size[0] as i64, at.size[1] as i64]);
     let wide = b.node("Expand", &[mean, size]);
-    at.same(b.node("Sub", &[at.value, wide]))
+    at.same(b.node("Add", &[at.value, wide]))
 }

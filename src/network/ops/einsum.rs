@@ -216,7 +216,9 @@ impl Kernel for EinsumKernel {
         // One activation alone is not kept, and not read.
         let kept: Vec<&Tensor> = if saved.inputs.is_empty() { vec![&grad.tensor] } else { saved.inputs.iter().collect() };
         let all = self.operands.all(&kept);
-        self.operands.activations().map(|(place, _)| Ok(Some(self.back(place, &all, &grad.tensor)?.into()))).collect()
+        // Of one operand alone, the result is grad_out's own memory in another order.
+        let one = |place: usize| Ok(Some(Gradient { tensor: self.back(place, &all, &grad.tensor)?, shared: grad.shared }));
+        self.operands.activations().map(|(place, _)| one(place)).collect()
     }
 
     fn bias(&self, saved: &Saved) -> Result<Option<Tensor>> {

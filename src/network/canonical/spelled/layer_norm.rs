@@ -2,7 +2,7 @@
 //! or each channel.
 
 use super::Found;
-use super::form::Form;
+use super::form::{Form, Line};
 use crate::network::graph::Constant;
 use crate::network::ops::{LayerNorm, Op, Over, ReduceMean};
 
@@ -20,7 +20,7 @@ fn quotients(form: &Form, last: usize) -> Vec<(usize, usize, f64)> {
 pub fn by_mean_square(form: &Form, last: usize) -> Option<Found> {
     quotients(form, last).into_iter().find_map(|(x, below, exponent)| {
         let (square_mean, root) = root(form, below, exponent)?;
-        let sum = form.lines(square_mean).into_iter().nth(1).filter(|line| line.scale == 1.0 && line.shift > 0.0)?;
+        let sum = with_epsilon(form, square_mean)?;
         let (axes, squares, mean) = mean(form, sum.base)?;
         let (_, square) = square(form, squares).filter(|(base, _)| *base == x)?;
         let op = LayerNorm { over: Over::Axes(axes), centred: false, epsilon: sum.shift, scale: None, shift: None };
@@ -32,8 +32,7 @@ pub fn by_mean_square(form: &Form, last: usize) -> Option<Found> {
 pub fn normalised(form: &Form, last: usize) -> Option<Found> {
     quotients(form, last).into_iter().find_map(|(off, below, exponent)| {
         let (variance, mut gone) = root(form, below, exponent)?;
-        // Epsilon is one positive number.
-        let sum = form.lines(variance).into_iter().nth(1).filter(|line| line.scale == 1.0 && line.shift > 0.0)?;
+        let sum = with_epsilon(form, variance)?;
         let (over, squares, mean) = mean(form, sum.base)?;
         let (again, square) = square(form, squares)?;
         let (x, axes, mut centre) = centred(form, off)?;
@@ -113,6 +112,11 @@ fn inverted(form: &Form, index: usize, value: usize) -> Option<(usize, Vec<usize
     let (inner, mut steps) = root(form, value, 0.5)?;
     steps.push(index);
     Some((inner, steps))
+}
+
+/// A mean and epsilon, one number that exporters drop where it is nothing beside the mean.
+fn with_epsilon(form: &Form, value: usize) -> Option<Line> {
+    form.lines(value).into_iter().take(2).find(|line| line.scale == 1.0 && line.shift >= 0.0 && mean(form, line.base).is_some())
 }
 
 /// The axes, the input and the step of a mean that keeps its axes.

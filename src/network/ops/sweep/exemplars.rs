@@ -186,6 +186,19 @@ fn convolutions() -> Vec<Exemplar> {
         exemplar.attributes.retain(|(name, _)| *name != "pads");
         exemplar.text("auto_pad", mode)
     };
+    let along = |name, groups: usize, pads: Vec<i64>, strides: Vec<i64>| {
+        let (weight, bias) = (weights(&[4, 4 / groups, 3]), weights(&[4]));
+        let given = vec![activation(&[1, 4, 9]), constant(&weight), constant(&bias)];
+        let border = [0, pads[0] as usize, 0, pads[1] as usize];
+        let window = Sliding { strides: [1, strides[0] as usize], pads: border, ..Sliding::new([1, 3]) };
+        let rows = weight.laid_out(&[4, 4 / groups, 1, 3]);
+        let reference = move |x: &[Plain]| {
+            let y = reference::conv(&x[0].reshaped(&[4, 1, 9]), &rows, Some(&bias), groups, window);
+            let columns = y.shape[3];
+            y.reshaped(&[4, columns])
+        };
+        Exemplar::new("Conv", name, given, reference).ints("pads", &pads).ints("strides", &strides).int("group", groups as i64)
+    };
     vec![
         convolution("of three by three", &[1, 3, 6, 7], &[8, 3, 3, 3], 1, true, Sliding { pads: [1; 4], ..three }),
         convolution("without border and bias", &[1, 3, 6, 7], &[5, 3, 3, 3], 1, false, three),
@@ -225,6 +238,8 @@ fn convolutions() -> Vec<Exemplar> {
             true,
             Sliding { pads: [3; 4], ..Sliding::new([2, 2]) },
         ),
+        along("over one axis", 1, vec![1, 1], vec![1]),
+        along("over one axis in strides and groups, with more border at the end", 2, vec![0, 2], vec![2]),
         convolution("of a picture to one pixel", &[1, 3, 4, 5], &[6, 3, 4, 5], 1, true, Sliding::new([4, 5])),
         same("SAME_UPPER in strides", "SAME_UPPER", 2, 3, [0, 1, 1, 1]),
         same("SAME_LOWER of an even kernel", "SAME_LOWER", 1, 4, [2, 2, 1, 1]),
