@@ -47,7 +47,7 @@ const AT_LEAST: Duration = Duration::from_secs(3);
 pub fn run(args: Args) -> Result<()> {
     process::keep_pages();
     let loaded = load_network(&args.network, None)?;
-    let settings = engine_settings(&args.compute, &args.target, Precision::F32);
+    let settings = engine_settings(&args.compute, &args.target, |_| Precision::F32)?;
     let batch = args.compute.batch.get();
     let mut engine = Engine::start(&loaded.network, &settings)?;
     let input = Batch { pixels: noise(batch * loaded.network.input_shape().iter().product::<usize>()), times: Vec::new() };

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::options::{self, ComputeOptions, InputSize, NetworkOptions, Precision, TargetOptions};
-use crate::engine;
+use crate::engine::{self, Devices};
 use crate::error::{Error, Result};
 use crate::network::catalogue::{self, Found};
 use crate::network::load::{LoadOptions, load};
@@ -48,23 +48,35 @@ pub fn load_network(options: &NetworkOptions, size: Option<InputSize>) -> Result
     Ok(Loaded { model: options.model.clone(), file, manifest, labels, network })
 }
 
-/// The engine's settings; `automatic` is what `--precision auto` means here.
-pub fn engine_settings(compute: &ComputeOptions, target: &TargetOptions, automatic: engine::Precision) -> engine::Settings {
-    engine::Settings {
+/// The engine's settings; `automatic` is what `--precision auto` means here. What the devices need is opened.
+///
+/// # Errors
+/// Kind::Runtime where a device is not there.
+pub fn engine_settings(
+    compute: &ComputeOptions,
+    target: &TargetOptions,
+    automatic: fn(&Devices) -> engine::Precision,
+) -> Result<engine::Settings> {
+    let (devices, remark) = compute.device.open()?;
+    if let Some(remark) = remark {
+        eprintln!("{remark}");
+    }
+    Ok(engine::Settings {
         precision: match compute.precision {
-            Precision::Auto => automatic,
+            Precision::Auto => automatic(&devices),
             Precision::F32 => engine::Precision::F32,
             Precision::Bf16 => engine::Precision::Bf16,
             Precision::F16 => engine::Precision::F16,
             Precision::F64 => engine::Precision::F64,
         },
+        devices,
         workers: None,
         threads: compute.threads,
         rescale: match target.rescale {
             super::options::Rescale::Node => Rescale::Node,
             super::options::Rescale::Channel => Rescale::Channel,
         },
-    }
+    })
 }
 
 /// What `--target`, or else the manifest, says is explained.

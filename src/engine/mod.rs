@@ -2,12 +2,19 @@
 
 mod answer;
 mod choice;
+mod compute;
+pub mod cuda;
+mod devices;
+mod fault;
 mod pool;
 mod settings;
 mod ticket;
+mod worker;
 
 pub use answer::{Class, FrameAnswer, Numbers};
 pub use choice::Choice;
+pub use devices::{Asked, Devices};
+pub use fault::{Counts, Record};
 pub use pool::{Batch, Engine, Task};
 pub use settings::{Precision, Settings};
 pub use ticket::Ticket;

@@ -5,29 +5,24 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
-use tch::Tensor;
+use crossbeam_channel::{Sender, bounded};
+use tch::Device;
 
 use super::choice::Choice;
+use super::compute::{Compute, OnDevice, images};
+use super::devices::Devices;
+use super::fault::Record;
 use super::settings::Settings;
 use super::ticket::Ticket;
+use super::worker::{Job, Worker};
 use crate::error::{Error, Result};
+use crate::network::op::Place;
 use crate::network::plan::Plan;
 use crate::network::structure::Network;
-use crate::saliency::{Explainer, Explanation};
+use crate::saliency::Explainer;
 
 /// Images of a part: with fewer, what each step costs besides its arithmetic weighs more; with more, memory grows.
 const PART_IMAGES: i64 = 4;
-
-struct Job {
-    task: Task,
-    sequence: u64,
-    /// (n, C, H, W).
-    input: Tensor,
-    times: Vec<Duration>,
-    choice: Arc<Choice>,
-    reply: Sender<Result<Explanation>>,
-}
 
 /// What is done with a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,31 +45,61 @@ pub struct Batch {
 /// A pool of workers that explain batches.
 pub struct Engine {
     input_shape: Vec<usize>,
+    devices: Devices,
     jobs: Option<Sender<Job>>,
     workers: Vec<JoinHandle<()>>,
+    record: Arc<Record>,
     next_part: u64,
 }
 
 impl Engine {
-    /// Compiles a plan for each worker and starts them.
+    /// Starts the workers, each of which compiles a plan.
     ///
     /// # Errors
     /// Kind::Runtime from libtorch or where a thread cannot be started.
     pub fn start(network: &Network, settings: &Settings) -> Result<Self> {
-        tch::set_num_threads(settings.threads_each() as i32);
-        let count = settings.worker_count();
+        let (input_shape, rescale) = (network.input_shape().clone(), settings.rescale);
+        // Constants are shared.
+        let network = Arc::new(network.clone());
+        let make = move |place: Place| -> Result<Box<dyn Compute>> {
+            let explainer = || Ok(Explainer::new(Plan::new(&network, place)?, rescale));
+            match place.device {
+                Device::Cuda(number) => Ok(Box::new(OnDevice::new(number, explainer)?)),
+                _ => Ok(Box::new(explainer()?)),
+            }
+        };
+        Engine::with(make, &input_shape, settings)
+    }
+
+    /// As [`Engine::start`] with workers of another make.
+    pub(super) fn with<M>(make: M, input_shape: &[usize], settings: &Settings) -> Result<Self>
+    where
+        M: Fn(Place) -> Result<Box<dyn Compute>> + Clone + Send + 'static,
+    {
+        let threads = settings.threads_each() as i32;
+        tch::set_num_threads(threads);
+        let places = settings.places();
+        let record = Arc::new(Record::default());
+        let count = places.len();
         let (jobs, queue) = bounded::<Job>(2 * count);
+        let (ready, started) = bounded(count);
         let mut workers = Vec::with_capacity(count);
-        for index in 0..count {
-            let explainer = Explainer::new(Plan::new(network, settings.place())?, settings.rescale);
-            let (queue, threads) = (queue.clone(), settings.threads_each() as i32);
+        for (index, place) in places.into_iter().enumerate() {
+            let (make, queue, record, ready) = (make.clone(), queue.clone(), record.clone(), ready.clone());
             let worker = thread::Builder::new().name(format!("engine-{index}")).spawn(move || {
                 tch::set_num_threads(threads);
-                work(&explainer, &queue);
+                Worker { make: &|| make(place), queue: &queue, record: &record, workers: count }.work(ready);
             });
             workers.push(worker.map_err(|error| Error::runtime("cannot start a worker thread").with_source(error))?);
         }
-        Ok(Engine { input_shape: network.input_shape().clone(), jobs: Some(jobs), workers, next_part: 0 })
+        drop(ready);
+        started.iter().collect::<Result<()>>()?;
+        Ok(Engine { input_shape: input_shape.to_vec(), devices: settings.devices.clone(), jobs: Some(jobs), workers, record, next_part: 0 })
+    }
+
+    /// How the workers fare; it stays when the engine has ended.
+    pub fn record(&self) -> Arc<Record> {
+        self.record.clone()
     }
 
     /// Hands a batch to the workers; blocks while they are busy with the ones before.
@@ -84,10 +109,9 @@ impl Engine {
     pub fn submit(&mut self, task: Task, batch: &Batch, choice: &Arc<Choice>) -> Result<Ticket> {
         let mut size: Vec<i64> = self.input_shape.iter().map(|&size| size as i64).collect();
         size[0] = -1;
-        let input = Tensor::f_from_slice(&batch.pixels)?.f_view(size.as_slice())?;
+        let input = images(&batch.pixels, &self.devices)?.f_view(size.as_slice())?;
         let count = input.size()[0];
-        let workers = self.workers.len() as i64;
-        let parts = workers.max(count.div_euclid(PART_IMAGES)).min(count);
+        let parts = self.parts(count);
         let mut tickets = Vec::with_capacity(parts as usize);
         let mut first = 0;
         for part in 0..parts {
@@ -109,10 +133,21 @@ impl Engine {
             self.next_part += 1;
             first += length;
             let jobs = self.jobs.as_ref().expect("the queue is open until the engine is dropped");
-            jobs.send(job).map_err(|_| Error::runtime("the workers have ended"))?;
+            jobs.send(job).map_err(|_| self.record.no_worker())?;
             tickets.push(result);
         }
-        Ok(Ticket { parts: tickets })
+        Ok(Ticket { parts: tickets, record: self.record.clone() })
+    }
+
+    /// Parts of a batch of so many images. On the processor every worker gets some; a device takes the batch whole, since it has much
+    /// to do at a time and memory of its own. Neither gets more than was found to fit.
+    fn parts(&self, count: i64) -> i64 {
+        let wanted = match self.devices {
+            Devices::Cpu => (self.workers.len() as i64).max(count / PART_IMAGES),
+            Devices::Cuda(_) => 1,
+        };
+        let fitting = (count - 1) / self.record.most_images() + 1;
+        wanted.max(fitting).min(count)
     }
 }
 
@@ -122,19 +157,5 @@ impl Drop for Engine {
         for worker in self.workers.drain(..) {
             let _ = worker.join();
         }
-    }
-}
-
-fn work(explainer: &Explainer, queue: &Receiver<Job>) {
-    for job in queue {
-        let result = match job.task {
-            Task::Infer => explainer.infer(&job.input),
-            Task::Explain => explainer.explain(&job.input, &mut |logits| job.choice.choose(job.sequence, logits, &job.times)),
-        };
-        if result.is_err() {
-            job.choice.skip(job.sequence);
-        }
-        // Nobody waits where the ticket was dropped.
-        let _ = job.reply.send(result);
     }
 }

@@ -1,16 +1,20 @@
 //! A batch that the workers have: its explanation, when it is done.
 
+use std::sync::Arc;
+
 use crossbeam_channel::Receiver;
 use tch::Tensor;
 
 use super::answer::{self, FrameAnswer, Numbers};
-use crate::error::{Error, Result};
+use super::fault::Record;
+use crate::error::Result;
 use crate::saliency::{Explanation, Timing};
 
 /// Stands for a submitted batch. Dropping it leaves the work to be thrown away.
 #[derive(Debug)]
 pub struct Ticket {
     pub(super) parts: Vec<Receiver<Result<Explanation>>>,
+    pub(super) record: Arc<Record>,
 }
 
 impl Ticket {
@@ -32,13 +36,14 @@ impl Ticket {
     }
 
     fn wait(self) -> Result<Explanation> {
-        let lost = || Error::runtime("a worker ended before it gave its result");
-        let parts: Vec<Explanation> = self.parts.into_iter().map(|part| part.recv().map_err(|_| lost())?).collect::<Result<_>>()?;
+        let lost = |_| self.record.no_worker();
+        let parts: Vec<Explanation> = self.parts.into_iter().map(|part| part.recv().map_err(lost)?).collect::<Result<_>>()?;
         join(parts)
     }
 }
 
-fn join(mut parts: Vec<Explanation>) -> Result<Explanation> {
+/// Parts of a batch as one, in order.
+pub(super) fn join(mut parts: Vec<Explanation>) -> Result<Explanation> {
     if parts.len() == 1 {
         return Ok(parts.remove(0));
     }

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
 use super::fullgrad::FullGrad;
+use super::launched::{Laps, Launched};
 use super::rescale::Rescale;
 use super::target::Target;
-use crate::clock::Stopwatch;
 use crate::error::Result;
 use crate::network::plan::Plan;
 
@@ -60,20 +60,28 @@ impl Explainer {
 
     /// The output of a batch (N, C, H, W) alone; the other tensors are empty.
     pub fn infer(&self, x: &Tensor) -> Result<Explanation> {
-        let watch = Stopwatch::start();
-        let kind = if self.plan.place().kind == Kind::Double { Kind::Double } else { Kind::Float };
-        let output = self.plan.infer(&self.plan.prepare(x)?)?;
-        let nothing = || Tensor::f_empty([0], (kind, Device::Cpu));
-        Ok(Explanation {
-            logits: output.f_to_kind(kind)?.f_to_device(Device::Cpu)?,
-            target: Vec::new(),
+        self.launch_inference(x)?.finish()
+    }
+
+    /// As [`Explainer::infer`]; a device may still be at it.
+    pub fn launch_inference(&self, x: &Tensor) -> Result<Launched> {
+        let mut laps = Laps::start(self.plan.place().device)?;
+        let logits = self.plan.infer(&self.plan.prepare(x)?)?;
+        laps.lap()?;
+        laps.lap()?;
+        let device = logits.device();
+        let nothing = || Tensor::f_empty([0], (Kind::Float, device));
+        let explanation = Explanation {
             value: nothing()?,
             map: nothing()?,
             input_term: nothing()?,
             bias_term_total: nothing()?,
             residual: nothing()?,
-            timing: Timing { forward: watch.elapsed(), adjoint: Duration::ZERO },
-        })
+            target: Vec::new(),
+            timing: Timing::default(),
+            logits,
+        };
+        Launched::new(explanation, nothing()?, laps, self.kind())
     }
 
     /// FullGrad of a batch (N, C, H, W), already normalised. `target` chooses what is explained when the logits are known.
@@ -81,13 +89,22 @@ impl Explainer {
     /// # Errors
     /// Those of `target`, and Kind::Runtime from libtorch.
     pub fn explain(&self, x: &Tensor, target: &mut dyn FnMut(&Tensor) -> Result<Target>) -> Result<Explanation> {
+        self.launch(x, target)?.finish()
+    }
+
+    /// As [`Explainer::explain`]; a device may still be at it. Nothing waits for the device unless `target` does: the logits that it is
+    /// given lie where they were computed.
+    ///
+    /// # Errors
+    /// Those of `target`, and Kind::Runtime from libtorch.
+    pub fn launch(&self, x: &Tensor, target: &mut dyn FnMut(&Tensor) -> Result<Target>) -> Result<Launched> {
         let _no_grad = tch::no_grad_guard();
-        let watch = Stopwatch::start();
+        let mut laps = Laps::start(self.plan.place().device)?;
         let pass = self.plan.forward(&self.plan.prepare(x)?)?;
-        let kind = if self.plan.place().kind == Kind::Double { Kind::Double } else { Kind::Float };
-        let logits = pass.output.f_to_kind(kind)?.f_to_device(Device::Cpu)?;
+        let kind = self.kind();
+        let logits = pass.output.f_to_kind(kind)?;
         let selected = target(&logits)?.select(&pass.output)?;
-        let forward = watch.elapsed();
+        laps.lap()?;
         let [batch, _, rows, columns] = x.size()[..] else { unreachable!("the plan's input has four axes") };
         let mut terms = FullGrad::new(self.plan.sites(), batch as usize, kind, self.rescale);
         self.plan.adjoint(pass, selected.grad, &mut terms)?;
@@ -95,16 +112,22 @@ impl Explainer {
         let value = selected.value.f_to_kind(Kind::Double)?;
         let off = value.f_sub(&sums.input_term)?.f_sub(&sums.bias_term_total)?.f_abs()?;
         let scale = value.f_abs()?.f_maximum(&sums.magnitude.f_mul_scalar(1e-3)?)?.f_clamp_min(1e-12)?;
-        let home = |tensor: Tensor| -> Result<Tensor> { Ok(tensor.f_to_kind(kind)?.f_to_device(Device::Cpu)?) };
-        Ok(Explanation {
+        let explanation = Explanation {
             logits,
-            target: selected.indices,
-            value: home(value)?,
-            map: home(terms.map(rows, columns)?)?,
-            input_term: home(sums.input_term)?,
-            bias_term_total: home(sums.bias_term_total)?,
-            residual: home(off.f_div(&scale)?)?,
-            timing: Timing { forward, adjoint: watch.elapsed() - forward },
-        })
+            target: Vec::new(),
+            value,
+            map: terms.map(rows, columns)?,
+            input_term: sums.input_term,
+            bias_term_total: sums.bias_term_total,
+            residual: off.f_div(&scale)?,
+            timing: Timing::default(),
+        };
+        laps.lap()?;
+        Launched::new(explanation, selected.indices, laps, kind)
+    }
+
+    /// Of the results: f64 where the plan is, else f32.
+    fn kind(&self) -> Kind {
+        if self.plan.place().kind == Kind::Double { Kind::Double } else { Kind::Float }
     }
 }

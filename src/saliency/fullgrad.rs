@@ -84,6 +84,9 @@ impl<'a> FullGrad<'a> {
                 }
             }
         }
+        if self.sums.iter().all(|(_, sum)| matches!(sum, Sum::Device(_))) {
+            return Ok(sums);
+        }
         for (total, host) in [&mut sums.input_term, &mut sums.bias_term_total, &mut sums.magnitude].into_iter().zip(&host) {
             *total = total.f_add(&Tensor::f_from_slice(host)?.f_to_device(total.device())?)?;
         }

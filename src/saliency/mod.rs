@@ -3,6 +3,7 @@
 mod cells;
 mod explain;
 mod fullgrad;
+mod launched;
 pub mod preprocess;
 mod profile;
 mod resample;
@@ -12,5 +13,6 @@ mod target;
 pub use cells::Cells;
 pub use explain::{Explainer, Explanation, Timing};
 pub use fullgrad::FullGrad;
+pub use launched::Launched;
 pub use rescale::Rescale;
 pub use target::{Selected, Target, probabilities};

@@ -12,7 +12,7 @@ use super::{Args, describe};
 use crate::cli::loading::{class_target, engine_settings, load_network};
 use crate::cli::overlay::look;
 use crate::cli::view::preprocessing;
-use crate::engine::{Batch, Choice, Engine, FrameAnswer, Precision, Task, Ticket};
+use crate::engine::{Batch, Choice, Devices, Engine, FrameAnswer, Precision, Task, Ticket};
 use crate::error::{Error, Kind, Result};
 use crate::frame::Still;
 use crate::overlay::{self, Normaliser, draw_still};
@@ -31,10 +31,10 @@ pub fn run(args: &Args, folder: &Path) -> Result<()> {
     let loaded = load_network(&args.network, None)?;
     let preprocessing = preprocessing(&args.network, &loaded)?;
     let choice = Arc::new(Choice::Fixed(class_target(&args.target, &loaded)?));
-    let mut settings = engine_settings(&args.compute, &args.target, Precision::fastest());
+    let mut settings = engine_settings(&args.compute, &args.target, Precision::fastest)?;
     let threads = settings.thread_count();
     settings.workers = args.pool.workers;
-    if settings.workers.is_none() && settings.threads.is_none() {
+    if settings.devices == Devices::Cpu && settings.workers.is_none() && settings.threads.is_none() {
         // A worker is a copy of the network, and threads inside one wait for each other: one worker a thread, none without a picture.
         settings.threads = threads.min(all.len()).try_into().ok();
     }

@@ -30,7 +30,7 @@ pub fn run(args: &Args, from: &Path, to: &Path) -> Result<()> {
             wanted[2]
         )));
     }
-    let settings = engine_settings(&args.compute, &args.target, Precision::F32);
+    let settings = engine_settings(&args.compute, &args.target, |_| Precision::F32)?;
     let rule = class_target(&args.target, &loaded)?;
     let mut engine = Engine::start(&loaded.network, &settings)?;
     let image = channels * rows * columns;

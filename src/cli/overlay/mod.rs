@@ -117,7 +117,7 @@ pub fn run(args: Args) -> Result<()> {
         options::Target::Hold(span) => Choice::hold(span),
         _ => Choice::Fixed(class_target(&args.target, &loaded)?),
     };
-    let mut settings = engine_settings(&args.compute, &args.target, Precision::fastest());
+    let mut settings = engine_settings(&args.compute, &args.target, Precision::fastest)?;
     settings.workers = args.pool.workers;
     let engine = Engine::start(&loaded.network, &settings)?;
     let labels = loaded.labels;
