@@ -105,6 +105,11 @@ pub fn open_library() -> Result<PathBuf> {
     Ok(path)
 }
 
+/// CUDA devices that libtorch sees, once its CUDA part is open.
+pub fn device_count() -> usize {
+    device::cuda_devices()
+}
+
 /// Where libtorch's CUDA part is looked for: the folder that the user names, else beside the rest of libtorch, else by the system.
 fn places() -> Vec<PathBuf> {
     if let Some(folder) = env::var_os(FOLDER_VARIABLE).filter(|folder| !folder.is_empty()) {
@@ -117,8 +122,8 @@ fn places() -> Vec<PathBuf> {
 /// The file of libtorch that this process runs with.
 pub fn libtorch() -> Option<PathBuf> {
     let maps = fs::read_to_string("/proc/self/maps").ok()?;
-    let paths = maps.lines().filter_map(|line| line.find('/').map(|at| &line[at..]));
-    paths.into_iter().find(|path| path.ends_with("libtorch_cpu.so")).map(PathBuf::from)
+    let mut paths = maps.lines().filter_map(|line| line.find('/').map(|at| &line[at..]));
+    paths.find(|path| path.ends_with("libtorch_cpu.so")).map(PathBuf::from)
 }
 
 fn open_first(places: &[PathBuf]) -> Result<PathBuf> {

@@ -62,9 +62,7 @@ impl fmt::Display for Devices {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Devices::Cpu => f.write_str("cpu"),
-            Devices::Cuda(numbers) => {
-                f.write_str(&numbers.iter().map(|number| format!("cuda:{number}")).collect::<Vec<_>>().join(","))
-            }
+            Devices::Cuda(numbers) => f.write_str(&numbers.iter().map(|number| format!("cuda:{number}")).collect::<Vec<_>>().join(",")),
         }
     }
 }

@@ -6,6 +6,7 @@ mod compute;
 pub mod cuda;
 mod devices;
 mod fault;
+pub mod memory;
 mod pool;
 mod settings;
 mod ticket;

@@ -111,7 +111,7 @@ impl Engine {
         size[0] = -1;
         let input = images(&batch.pixels, &self.devices)?.f_view(size.as_slice())?;
         let count = input.size()[0];
-        let parts = self.parts(count);
+        let parts = parts(count, self.workers.len(), &self.devices, self.record.most_images());
         let mut tickets = Vec::with_capacity(parts as usize);
         let mut first = 0;
         for part in 0..parts {
@@ -138,17 +138,17 @@ impl Engine {
         }
         Ok(Ticket { parts: tickets, record: self.record.clone() })
     }
+}
 
-    /// Parts of a batch of so many images. On the processor every worker gets some; a device takes the batch whole, since it has much
-    /// to do at a time and memory of its own. Neither gets more than was found to fit.
-    fn parts(&self, count: i64) -> i64 {
-        let wanted = match self.devices {
-            Devices::Cpu => (self.workers.len() as i64).max(count / PART_IMAGES),
-            Devices::Cuda(_) => 1,
-        };
-        let fitting = (count - 1) / self.record.most_images() + 1;
-        wanted.max(fitting).min(count)
-    }
+/// Parts of a batch of so many images. On the processor every worker gets some; a device takes the batch whole, since it has much to do
+/// at a time and memory of its own. Neither gets more than `most`, what was found to fit.
+pub(super) fn parts(count: i64, workers: usize, devices: &Devices, most: i64) -> i64 {
+    let wanted = match devices {
+        Devices::Cpu => (workers as i64).max(count / PART_IMAGES),
+        Devices::Cuda(_) => 1,
+    };
+    let fitting = (count - 1) / most + 1;
+    wanted.max(fitting).min(count)
 }
 
 impl Drop for Engine {
@@ -157,5 +157,20 @@ impl Drop for Engine {
         for worker in self.workers.drain(..) {
             let _ = worker.join();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_are_cut_for_workers_and_memory() {
+        let cpu = |count, most| parts(count, 2, &Devices::Cpu, most);
+        assert_eq!([1, 2, 7, 8, 32].map(|count| cpu(count, i64::MAX)), [1, 2, 2, 2, 8]);
+        assert_eq!([1, 7, 8, 32].map(|count| cpu(count, 3)), [1, 3, 3, 11]);
+        assert_eq!(cpu(5, 1), 5);
+        let cuda = |count, most| parts(count, 2, &Devices::Cuda(vec![0]), most);
+        assert_eq!([cuda(64, i64::MAX), cuda(64, 16), cuda(65, 16)], [1, 4, 5]);
     }
 }

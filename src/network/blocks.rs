@@ -112,6 +112,10 @@ unsafe extern "C" fn gradcast_take_block(bytes: usize) -> *mut u8 {
     if bytes > isize::MAX as usize / 4 {
         return std::ptr::null_mut();
     }
+    #[cfg(test)]
+    if bytes > tests::LARGEST_BYTES.get() {
+        return std::ptr::null_mut();
+    }
     let size = block_bytes(bytes);
     let address = match pool(|pool| pool.take(size)) {
         Some(address) => address,
@@ -167,8 +171,14 @@ fn fresh(size: usize) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+    use std::cell::Cell;
+
+    thread_local! {
+        /// Larger blocks find no memory on this thread.
+        pub(crate) static LARGEST_BYTES: Cell<usize> = const { Cell::new(usize::MAX) };
+    }
 
     #[test]
     fn sizes_are_few_and_hardly_larger_than_asked_for() {

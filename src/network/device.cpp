@@ -116,14 +116,15 @@ void* gradcast_pinned(int64_t length, char* message, size_t room) {
     return made;
 }
 
-// Bytes that tensors hold on the device, and held at most since the last reset.
-int gradcast_device_usage(int index, int64_t* now, int64_t* peak, int reset, char* message, size_t room) {
+// Bytes that tensors hold on the device, held at most since the last reset, and that libtorch keeps for tensors to come.
+int gradcast_device_usage(int index, int64_t* now, int64_t* peak, int64_t* kept, int reset, char* message, size_t room) {
     return guarded(message, room, [&] {
         auto* allocator = c10::getDeviceAllocator(CUDA);
         const auto stats = allocator->getDeviceStats(static_cast<c10::DeviceIndex>(index));
         // The first of the statistics is over all pools.
         *now = stats.allocated_bytes[0].current;
         *peak = stats.allocated_bytes[0].peak;
+        *kept = stats.reserved_bytes[0].current - stats.allocated_bytes[0].current;
         if (reset) {
             allocator->resetPeakStats(static_cast<c10::DeviceIndex>(index));
         }

@@ -27,6 +27,7 @@ unsafe extern "C" {
         device: c_int,
         now: *mut i64,
         peak: *mut i64,
+        kept: *mut i64,
         reset: c_int,
         message: *mut c_char,
         room: usize,
@@ -187,13 +188,13 @@ pub fn copy_out(tensor: &Tensor, device: usize) -> Result<Tensor> {
 /// # Errors
 /// Kind::Runtime with libtorch's message.
 pub fn usage(device: usize, reset: bool) -> Result<Usage> {
-    let (mut now, mut peak) = (0, 0);
-    // SAFETY: both numbers are written before the call returns.
+    let (mut now, mut peak, mut kept) = (0, 0, 0);
+    // SAFETY: the numbers are written before the call returns.
     done(|message, room| unsafe {
-        gradcast_device_usage(device as c_int, &raw mut now, &raw mut peak, c_int::from(reset), message, room)
+        gradcast_device_usage(device as c_int, &raw mut now, &raw mut peak, &raw mut kept, c_int::from(reset), message, room)
     })?;
     let bytes = |number: i64| usize::try_from(number).unwrap_or(0);
-    Ok(Usage { in_use_bytes: bytes(now), peak_bytes: bytes(peak), kept_bytes: 0 })
+    Ok(Usage { in_use_bytes: bytes(now), peak_bytes: bytes(peak), kept_bytes: bytes(kept) })
 }
 
 const MESSAGE_BYTES: usize = 1024;

@@ -62,6 +62,9 @@ pub fn run(args: &Args, folder: &Path) -> Result<()> {
     if let Some(last) = waiting {
         desk.finish(last)?;
     }
+    if let Some(told) = crate::cli::told(engine.record().counts()) {
+        eprintln!("{told}");
+    }
     desk.verdict(all.len())
 }
 

@@ -30,7 +30,8 @@ pub fn run(args: &Args, from: &Path, to: &Path) -> Result<()> {
             wanted[2]
         )));
     }
-    let settings = engine_settings(&args.compute, &args.target, |_| Precision::F32)?;
+    let mut settings = engine_settings(&args.compute, &args.target, |_| Precision::F32)?;
+    settings.workers = args.pool.workers;
     let rule = class_target(&args.target, &loaded)?;
     let mut engine = Engine::start(&loaded.network, &settings)?;
     let image = channels * rows * columns;
@@ -45,6 +46,9 @@ pub fn run(args: &Args, from: &Path, to: &Path) -> Result<()> {
         let pixels = input.input[first * image..(first + length) * image].to_vec();
         let images = Batch { pixels, times: Vec::new() };
         parts.push(engine.submit(Task::Explain, &images, &Arc::new(Choice::Fixed(target)))?.numbers()?);
+    }
+    if let Some(told) = crate::cli::told(engine.record().counts()) {
+        eprintln!("{told}");
     }
     save(to, &parts)
 }

@@ -71,8 +71,7 @@ impl Compute for Sum {
 
 fn engine(world: &Arc<World>, workers: usize) -> Engine {
     let count = NonZeroUsize::new(workers);
-    let settings =
-        Settings { precision: Precision::F32, devices: Devices::Cpu, workers: count, threads: count, rescale: Rescale::Node };
+    let settings = Settings { precision: Precision::F32, devices: Devices::Cpu, workers: count, threads: count, rescale: Rescale::Node };
     let world = world.clone();
     let make = move |_| -> Result<Box<dyn Compute>> {
         world.made.fetch_add(1, Ordering::Relaxed);
@@ -184,7 +183,10 @@ fn a_device_that_fails_gets_a_new_plan_and_the_batch_its_error() {
         // From now on there is an answer, and it is why.
         for _ in 0..5 {
             let message = explain(5.0).expect_err("no worker is left");
-            assert!(message.starts_with("no worker is left to compute: given up after 3 restarts: ") && message.contains(wanted), "{message}");
+            assert!(
+                message.starts_with("no worker is left to compute: given up after 3 restarts: ") && message.contains(wanted),
+                "{message}"
+            );
         }
         assert_eq!(engine.record().counts().restarts, MOST_RESTARTS as u64);
     }
@@ -231,4 +233,41 @@ fn an_engine_whose_plan_cannot_be_made_does_not_start() {
     };
     let error = Engine::with(make, &[1, 1, 1, 2], &settings).err().expect("one of two has no memory");
     assert_eq!(error.to_string(), MEMORY);
+}
+
+/// The default network where no tensor may be larger than two images need: libtorch's own fault, through a plan half run.
+#[test]
+fn a_network_without_memory_for_its_part_explains_it_in_halves() {
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models/efficientnet_lite0.onnx");
+    let graph = crate::network::onnx::read_file(&file, &Default::default()).expect("the default network");
+    let network = Arc::new(crate::network::load::load(&graph, &Default::default()).expect("rules for all"));
+    let count = NonZeroUsize::new(1);
+    let settings = Settings { precision: Precision::F32, devices: Devices::Cpu, workers: count, threads: count, rescale: Rescale::Node };
+    let pixels: Vec<f32> = (0..3 * 3 * 224 * 224).map(|at| (at as f32 * 0.37).sin()).collect();
+    let images = Batch { pixels, times: Vec::new() };
+    let explain = |largest_bytes: usize| {
+        let network = network.clone();
+        let make = move |place| -> Result<Box<dyn Compute>> {
+            crate::network::blocks::tests::LARGEST_BYTES.set(usize::MAX);
+            let plan = crate::network::plan::Plan::new(&network, place)?;
+            crate::network::blocks::tests::LARGEST_BYTES.set(largest_bytes);
+            Ok(Box::new(crate::saliency::Explainer::new(plan, Rescale::Node)))
+        };
+        let mut engine = Engine::with(make, &[1, 3, 224, 224], &settings).expect("an engine");
+        let answer = engine.submit(Task::Explain, &images, &fixed(Target::Argmax)).expect("taken").numbers();
+        (answer, engine.record().counts().out_of_memory)
+    };
+    // 96 channels of 112 x 112 in f32.
+    let image_bytes = 96 * 112 * 112 * 4;
+    let (whole, none) = explain(usize::MAX);
+    let (halved, some) = explain(2 * image_bytes);
+    let (whole, halved) = (whole.expect("explained"), halved.expect("explained"));
+    assert_eq!((none, some), (0, 1));
+    assert_eq!(halved.target, whole.target);
+    let (wanted, found) = (floats(&whole.map), floats(&halved.map));
+    let largest = wanted.iter().fold(0.0, |largest: f32, value| largest.max(value.abs()));
+    assert!(wanted.iter().zip(&found).all(|(w, f)| (w - f).abs() <= 2e-3 * largest), "the maps differ");
+    let (none, most) = explain(image_bytes / 2);
+    assert!(none.expect_err("too little for one").to_string().starts_with("there is no memory for a single image"));
+    assert!(most > 1);
 }
