@@ -16,6 +16,7 @@ use super::settings::Settings;
 use super::ticket::Ticket;
 use super::worker::{Job, Worker};
 use crate::error::{Error, Result};
+use crate::network::blocks;
 use crate::network::op::Place;
 use crate::network::plan::Plan;
 use crate::network::structure::Network;
@@ -94,6 +95,8 @@ impl Engine {
         }
         drop(ready);
         started.iter().collect::<Result<()>>()?;
+        // Batches need other blocks than compiling did.
+        blocks::release();
         Ok(Engine { input_shape: input_shape.to_vec(), devices: settings.devices.clone(), jobs: Some(jobs), workers, record, next_part: 0 })
     }
 

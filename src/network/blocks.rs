@@ -52,6 +52,14 @@ pub fn reset_peak() {
     pool(|pool| pool.usage.peak_bytes = pool.usage.in_use_bytes);
 }
 
+/// Gives all blocks back that nobody holds, and counts the most anew: what came before does not come again, as when plans are compiled.
+pub fn release() {
+    pool(|pool| {
+        while pool.free_one() {}
+        pool.usage.peak_bytes = pool.usage.in_use_bytes;
+    });
+}
+
 fn pool<T>(act: impl FnOnce(&mut Pool) -> T) -> T {
     act(&mut POOL.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))
 }
