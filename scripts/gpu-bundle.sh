@@ -13,7 +13,7 @@ command -v strip >/dev/null || fail "needs strip; install binutils"
 
 cargo build --locked --release
 # In the profile that tests are built in anyway; what it is timed for is the program.
-tests=$(cargo test --locked --test cuda --no-run --message-format=json | sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' | tail -n 1)
+tests=$(cargo test --locked --test cuda --no-run --message-format=json | grep -F '"kind":["test"]' | sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' | tail -n 1)
 [ -x "$tests" ] || fail "the test program of tests/cuda.rs was not built; see what cargo test --test cuda --no-run says"
 
 rm -rf "$bundle"
@@ -21,7 +21,7 @@ mkdir -p "$bundle/lib" "$bundle/models" "$bundle/golden"
 strip -o "$bundle/gradcast" "$target/release/gradcast"
 strip -o "$bundle/cuda-tests" "$tests"
 # The system's own C and C++ libraries and libtorch with its companions are there.
-there='^(ld-linux.*|libc|libm|libdl|librt|libpthread|libresolv|libstdc\+\+|libgcc_s|libtorch.*|libc10.*|libgomp|libcudart|libcupti)\.so'
+there='^(ld-linux.*|libc|libm|libdl|librt|libpthread|libresolv|libutil|libstdc\+\+|libgcc_s|libtorch.*|libc10.*|libgomp|libcudart|libcupti)\.so'
 ldd "$target/release/gradcast" | while read -r name arrow path _; do
     [ "$arrow" = "=>" ] || continue
     [[ $name =~ $there ]] && continue
