@@ -30,7 +30,7 @@ fn driver(folder: &Path, start: i32) -> PathBuf {
          int cuDeviceGetAttribute(int *value, int attribute, int device) {{ *value = attribute == 75 ? 9 : 0; return 0; }}"
     );
     let file = folder.join("driver.c");
-    fs::write(&file, source).unwrap();
+    fs::write(&file, source).expect("a file");
     let made = Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(folder.join("libcuda.so.1")).arg(&file).status();
     assert!(made.expect("a C compiler, which the build needs too").success());
     folder.to_owned()
