@@ -5,10 +5,10 @@ MAKEFLAGS += --no-print-directory
 # rustup's folder, for a shell that was open before rustup was installed.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test bench man completions docs clean
+.PHONY: help setup build demo test bench gpu-bundle man completions docs clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 setup: ## Install what is missing: Debian packages, libtorch, the Rust toolchain, crates
 	@scripts/setup.sh
@@ -26,6 +26,9 @@ bench: build ## Measure the default network here: milliseconds a frame, forward 
 	@target/release/gradcast bench --precision f32
 	@target/release/gradcast bench --precision bf16
 	@benches/end_to_end.sh
+
+gpu-bundle: setup ## Put the CUDA checks and the program together for another machine: target/gpu-bundle
+	@scripts/gpu-bundle.sh
 
 man: setup ## Write man pages to target/man
 	@cargo run --quiet --locked --example manuals -- man target/man

@@ -1,7 +1,7 @@
 //! Makes the binary, the tests and the benches find libtorch with no environment set, and compiles the bridges to libtorch.
 
 /// What only C++ can tell libtorch.
-const SHIMS: [&str; 2] = ["src/network/blocks.cpp", "src/network/onednn.cpp"];
+const SHIMS: [&str; 3] = ["src/network/blocks.cpp", "src/network/device.cpp", "src/network/onednn.cpp"];
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
@@ -17,7 +17,7 @@ fn main() {
     println!("cargo:rustc-link-arg=-Wl,-rpath,$ORIGIN/../lib/gradcast");
 }
 
-/// Bridges to what libtorch exports no C function for: oneDNN's fused operators, the allocator.
+/// Bridges to what libtorch exports no C function for: oneDNN's fused operators, the allocator, devices.
 fn compile_shims(lib: &str) {
     let include = std::path::Path::new(lib).join("../include");
     cc::Build::new()

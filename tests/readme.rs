@@ -3,12 +3,13 @@
 use std::fs;
 use std::path::Path;
 
-const DOCUMENTS: [&str; 9] = [
+const DOCUMENTS: [&str; 10] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "docs/dependencies.md",
+    "docs/gpu.md",
     "docs/method.md",
     "docs/operators.md",
     "models/README.md",

@@ -2,9 +2,11 @@
 
 use std::fmt::Write;
 use std::fs;
+use std::path::PathBuf;
 use std::thread;
 
 use super::options::network::DEFAULT_NETWORK;
+use crate::engine::cuda::{self, Card};
 use crate::error::{Error, Result};
 use crate::network::catalogue;
 use crate::network::manifest::Manifest;
@@ -12,7 +14,7 @@ use crate::video::inventory::{self, Inventory};
 
 /// Show what is there, and what is missing with the package that has it
 ///
-/// GStreamer's elements, libtorch and the processor, and the networks that --model finds by name. Ends with exit code 1 when something is missing.
+/// GStreamer's elements, libtorch, the processor and CUDA devices, and the networks that --model finds by name. Ends with exit code 1 when something is missing.
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {}
@@ -30,6 +32,9 @@ pub fn run(_args: Args) -> Result<()> {
     let mut report = String::new();
     let mut missing = elements(&mut report, &inventory::take()?);
     libtorch(&mut report);
+    missing += cuda(&mut report, cuda::cards().map_err(|error| error.to_string()), || {
+        cuda::open_library().map(|path| (path, cuda::device_count())).map_err(|error| error.to_string())
+    });
     missing += networks(&mut report);
     super::print(&report)?;
     match missing {
@@ -62,14 +67,50 @@ fn elements(report: &mut String, inventory: &Inventory) -> usize {
 /// The program does not start without libtorch, so that nothing can be missing here.
 fn libtorch(report: &mut String) {
     line(report, format_args!("libtorch {}", option_env!("GRADCAST_LIBTORCH_VERSION").unwrap_or("of unknown version")));
-    let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
-    if let Some(path) = maps.lines().filter_map(|line| line.find('/').map(|at| &line[at..])).find(|path| path.ends_with("libtorch_cpu.so"))
-    {
-        line(report, format_args!("  ok       {path}"));
+    if let Some(path) = cuda::libtorch() {
+        line(report, format_args!("  ok       {}", path.display()));
     }
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let known = processor_features(&fs::read_to_string("/proc/cpuinfo").unwrap_or_default());
     line(report, format_args!("  ok       processor: {cores} cores, {}", if known.is_empty() { "features unknown" } else { &known }));
+}
+
+/// A machine without an NVIDIA card lacks nothing; one with a card and without libtorch's CUDA part does not use it.
+fn cuda(report: &mut String, cards: Result<&[Card], String>, open: impl FnOnce() -> Result<(PathBuf, usize), String>) -> usize {
+    line(report, format_args!("CUDA"));
+    let cards = match cards {
+        Ok(cards) if !cards.is_empty() => cards,
+        Ok(_) => {
+            line(report, format_args!("  none     the NVIDIA driver shows no card; the processor computes"));
+            return 0;
+        }
+        Err(why) => {
+            line(report, format_args!("  none     {why}; the processor computes"));
+            return 0;
+        }
+    };
+    for (number, card) in cards.iter().enumerate() {
+        let (major, minor) = card.capability;
+        let gib = card.memory_bytes as f64 / f64::from(1 << 30);
+        line(report, format_args!("  ok       cuda:{number}: {}, {gib:.0} GiB, compute capability {major}.{minor}", card.name));
+    }
+    match open() {
+        Ok((path, count)) if count == cards.len() => {
+            line(report, format_args!("  ok       {}", path.display()));
+            0
+        }
+        Ok((path, count)) => {
+            line(
+                report,
+                format_args!("  WRONG    {}: sees {count} of {} cards; is the driver older than its CUDA?", path.display(), cards.len()),
+            );
+            1
+        }
+        Err(why) => {
+            line(report, format_args!("  MISSING  {why}"));
+            1
+        }
+    }
 }
 
 fn processor_features(cpuinfo: &str) -> String {
@@ -121,6 +162,26 @@ mod tests {
         assert_eq!(elements(&mut report, &inventory), 3);
         assert!(report.contains("  MISSING  x264enc (writing H.264); Debian package gstreamer1.0-plugins-ugly\n"), "{report}");
         assert!(report.ends_with("  to do    sudo apt-get install gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly\n"), "{report}");
+    }
+
+    #[test]
+    fn a_card_without_libtorch_s_part_is_something_missing() {
+        let card = Card { name: "Card".to_owned(), memory_bytes: 80 << 30, capability: (9, 0) };
+        let told = |cards: Result<&[Card], String>, open: Result<(PathBuf, usize), String>| {
+            let mut report = String::new();
+            (cuda(&mut report, cards, || open), report)
+        };
+        let cards = std::slice::from_ref(&card);
+        let (missing, report) = told(Ok(cards), Ok((PathBuf::from("/a/libtorch_cuda.so"), 1)));
+        assert_eq!(missing, 0);
+        assert_eq!(report, "CUDA\n  ok       cuda:0: Card, 80 GiB, compute capability 9.0\n  ok       /a/libtorch_cuda.so\n");
+        let (missing, report) = told(Ok(cards), Ok((PathBuf::from("/a/libtorch_cuda.so"), 0)));
+        assert!(missing == 1 && report.contains("  WRONG    /a/libtorch_cuda.so: sees 0 of 1 cards"), "{report}");
+        let (missing, report) = told(Ok(cards), Err("it cannot be opened".to_owned()));
+        assert!(missing == 1 && report.contains("  MISSING  it cannot be opened\n"), "{report}");
+        let (missing, report) = told(Err("no driver".to_owned()), Err(String::new()));
+        assert_eq!((missing, report.as_str()), (0, "CUDA\n  none     no driver; the processor computes\n"));
+        assert_eq!(told(Ok(&[]), Err(String::new())).0, 0);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::options::{ComputeOptions, InputSize, NetworkOptions, Precision, TargetOptions};
-use crate::engine;
+use crate::engine::{self, Devices};
 use crate::error::{Error, Result};
 use crate::network::catalogue::{self, Found};
 use crate::network::load::{LoadOptions, load};
@@ -53,16 +53,28 @@ pub fn load_network(options: &NetworkOptions, size: Option<InputSize>) -> Result
     Ok(Loaded { model: options.model.clone(), file, manifest, labels, network })
 }
 
-/// The engine's settings; `automatic` is what `--precision auto` means here.
-pub fn engine_settings(compute: &ComputeOptions, target: &TargetOptions, automatic: engine::Precision) -> engine::Settings {
-    engine::Settings {
+/// The engine's settings; `automatic` is what `--precision auto` means here. What the devices need is opened.
+///
+/// # Errors
+/// Kind::Runtime where a device is not there.
+pub fn engine_settings(
+    compute: &ComputeOptions,
+    target: &TargetOptions,
+    automatic: fn(&Devices) -> engine::Precision,
+) -> Result<engine::Settings> {
+    let (devices, remark) = compute.device.open()?;
+    if let Some(remark) = remark {
+        eprintln!("{remark}");
+    }
+    Ok(engine::Settings {
         precision: match compute.precision {
-            Precision::Auto => automatic,
+            Precision::Auto => automatic(&devices),
             Precision::F32 => engine::Precision::F32,
             Precision::Bf16 => engine::Precision::Bf16,
             Precision::F16 => engine::Precision::F16,
             Precision::F64 => engine::Precision::F64,
         },
+        devices,
         workers: None,
         threads: compute.threads,
         attribution: saliency::Settings {
@@ -75,7 +87,7 @@ pub fn engine_settings(compute: &ComputeOptions, target: &TargetOptions, automat
         },
         head: Head::default(),
         max_residual: None,
-    }
+    })
 }
 
 impl Loaded {

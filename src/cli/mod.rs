@@ -16,6 +16,7 @@ use std::io::{self, Write};
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::engine::Counts;
 use crate::error::{Error, Result};
 
 /// Shows what a network looks at in a video.
@@ -62,7 +63,8 @@ Exit codes:
   130, 143   interrupted by Ctrl-C or SIGTERM, after the output was closed properly
 
 Environment:
-  GRADCAST_MODELS   folder with networks; searched before all others";
+  GRADCAST_MODELS          folder with networks; searched before all others
+  GRADCAST_LIBTORCH_CUDA   folder with libtorch_cuda.so [default: where libtorch is, else the system's]";
 
 /// The whole command as clap sees it, for man pages, completions and tests.
 pub fn command() -> clap::Command {
@@ -91,6 +93,18 @@ pub fn print(text: &str) -> Result<()> {
     }
 }
 
+/// What the engine's workers came upon, in a sentence; `None` where it is nothing.
+fn told(counts: Counts) -> Option<String> {
+    let times = |count: u64| if count == 1 { "once".to_owned() } else { format!("{count} times") };
+    let memory = (counts.out_of_memory > 0).then(|| {
+        format!("memory did not suffice {}, and batches were cut smaller: a smaller --batch spares that", times(counts.out_of_memory))
+    });
+    let restarts =
+        (counts.restarts > 0).then(|| format!("a worker was started anew {} after a fault of its device", times(counts.restarts)));
+    let all: Vec<String> = memory.into_iter().chain(restarts).collect();
+    (!all.is_empty()).then(|| all.join("; "))
+}
+
 /// An error as it is shown: `gradcast: MESSAGE`, then each cause on a line of its own. Of a cause only the first line is shown (libtorch's
 /// go on with a C++ stack), and none that the line before already tells.
 pub fn describe(error: &Error) -> String {
@@ -116,6 +130,13 @@ mod tests {
     #[test]
     fn the_definition_is_sound() {
         command().debug_assert();
+    }
+
+    #[test]
+    fn what_workers_came_upon_is_told_where_there_is_something() {
+        assert_eq!(told(Counts::default()), None);
+        let told = told(Counts { out_of_memory: 1, restarts: 2 }).expect("something");
+        assert!(told.starts_with("memory did not suffice once, ") && told.contains("; a worker was started anew 2 times "), "{told}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
-use tch::Tensor;
+use tch::{Device, Tensor};
 
 use crate::error::Result;
 use crate::saliency::{Head, Target};
@@ -28,7 +28,7 @@ impl Choice {
         match self {
             Choice::Fixed(target) => Ok(head.target(target.clone())),
             Choice::Hold(hold) => {
-                let leaders = head.target(Target::Argmax).select(logits)?.indices;
+                let leaders: Vec<i64> = Vec::try_from(head.target(Target::Argmax).select(logits)?.indices.f_to_device(Device::Cpu)?)?;
                 let mut state = hold.wait_for(sequence);
                 let chosen = leaders.iter().zip(times).map(|(&leader, &time)| state.follow(leader, time, hold.span)).collect();
                 hold.pass_on(state, sequence);

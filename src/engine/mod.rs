@@ -2,14 +2,22 @@
 
 mod answer;
 mod choice;
+mod compute;
+pub mod cuda;
+mod devices;
 mod fault;
+pub mod memory;
 mod pool;
+mod record;
 mod settings;
 mod ticket;
+mod worker;
 
 pub use answer::{Class, Explained, FrameAnswer, Numbers, Subject, TermSite};
 pub use choice::Choice;
+pub use devices::{Asked, Devices};
 pub use fault::Fault;
 pub use pool::{Batch, Engine, Task};
+pub use record::{Counts, Record};
 pub use settings::{Precision, Settings};
 pub use ticket::Ticket;

@@ -5,6 +5,8 @@ use std::thread;
 
 use tch::{Device, Kind};
 
+use super::cuda;
+use super::devices::Devices;
 use crate::network::op::Place;
 use crate::saliency::{self, Head, Method};
 
@@ -22,9 +24,15 @@ pub enum Precision {
 }
 
 impl Precision {
-    /// The one that this machine computes fastest and well: bf16 where the processor has tiles for it (AMX), else f32. Without tiles
-    /// bf16 gains too little for a residual that is orders of magnitude larger.
-    pub fn fastest() -> Self {
+    /// The one that these devices compute fastest and well: bf16 on cards that multiply it in hardware, and where the processor has tiles
+    /// for it (AMX); else f32. Without tiles bf16 gains too little for a residual that is orders of magnitude larger. f16 is as fast on
+    /// a card, but ends at 65504, which the activations of some networks pass.
+    pub fn fastest(devices: &Devices) -> Self {
+        if let Devices::Cuda(numbers) = devices {
+            let cards = cuda::cards().unwrap_or_default();
+            let multiplies = |&number: &usize| cards.get(number).is_some_and(|card| card.capability >= CAPABILITY_BF16);
+            return if numbers.iter().all(multiplies) { Precision::Bf16 } else { Precision::F32 };
+        }
         #[cfg(target_arch = "x86_64")]
         {
             /// CPUID leaf 7, register EDX.
@@ -69,12 +77,17 @@ impl Precision {
     }
 }
 
+/// The first compute capability whose cards multiply bf16.
+const CAPABILITY_BF16: (i32, i32) = (8, 0);
+
 /// How the engine computes.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Type of the numbers.
     pub precision: Precision,
-    /// Workers side by side; `None` for one a thread.
+    /// Where it computes.
+    pub devices: Devices,
+    /// Workers side by side, on each device; `None` for one a thread of the processor, or one a CUDA device.
     pub workers: Option<NonZeroUsize>,
     /// Threads in all; `None` for one a processor core.
     pub threads: Option<NonZeroUsize>,
@@ -88,9 +101,14 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Device and kind.
-    pub fn place(&self) -> Place {
-        Place { device: Device::Cpu, kind: self.precision.kind() }
+    /// Device and kind of each worker. Neighbours are on different devices, so that few batches are spread over all.
+    pub(super) fn places(&self) -> Vec<Place> {
+        let devices = match &self.devices {
+            Devices::Cpu => vec![Device::Cpu],
+            Devices::Cuda(numbers) => numbers.iter().map(|&number| Device::Cuda(number)).collect(),
+        };
+        let kind = self.precision.kind();
+        devices.iter().cycle().take(self.worker_count()).map(|&device| Place { device, kind }).collect()
     }
 
     /// Threads in all.
@@ -105,13 +123,41 @@ impl Settings {
         self.max_residual.unwrap_or_else(|| if rounds { self.precision.usual_max_residual() } else { f64::INFINITY })
     }
 
-    /// Workers: on a processor one a thread, so that no step of a network waits for the slowest thread.
+    /// Workers in all: on a processor one a thread, so that no step of a network waits for the slowest thread; else one a device.
     pub fn worker_count(&self) -> usize {
-        self.workers.map_or(self.thread_count(), NonZeroUsize::get)
+        match &self.devices {
+            Devices::Cpu => self.workers.map_or(self.thread_count(), NonZeroUsize::get),
+            Devices::Cuda(numbers) => numbers.len() * self.workers.map_or(1, NonZeroUsize::get),
+        }
     }
 
     /// Threads that libtorch uses inside one worker.
     pub fn threads_each(&self) -> usize {
         (self.thread_count() / self.worker_count()).max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_are_spread_over_devices() {
+        let two = NonZeroUsize::new(2);
+        let devices = Devices::Cuda(vec![3, 1]);
+        let settings = Settings {
+            precision: Precision::F32,
+            devices,
+            workers: two,
+            threads: two,
+            attribution: Default::default(),
+            head: Default::default(),
+            max_residual: None,
+        };
+        let devices: Vec<Device> = settings.places().iter().map(|place| place.device).collect();
+        assert_eq!(devices, [3, 1, 3, 1].map(Device::Cuda));
+        assert_eq!(settings.threads_each(), 1);
+        let settings = Settings { devices: Devices::Cpu, workers: None, ..settings };
+        assert_eq!(settings.places().iter().map(|place| place.device).collect::<Vec<_>>(), [Device::Cpu; 2]);
     }
 }

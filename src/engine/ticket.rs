@@ -7,7 +7,8 @@ use tch::Tensor;
 
 use super::answer::{self, FrameAnswer, Numbers};
 use super::choice::Choice;
-use crate::error::{Error, Result};
+use super::record::Record;
+use crate::error::Result;
 use crate::saliency::{Explanation, Head, Timing};
 
 /// Stands for a submitted batch. Dropping it leaves the work to be thrown away.
@@ -18,6 +19,7 @@ pub struct Ticket {
     pub(super) head: Arc<Head>,
     /// Residuals above it are faults.
     pub(super) max_residual: f64,
+    pub(super) record: Arc<Record>,
 }
 
 impl Ticket {
@@ -41,13 +43,14 @@ impl Ticket {
     }
 
     fn wait(self) -> Result<Explanation> {
-        let lost = || Error::runtime("a worker ended before it gave its result");
-        let parts: Vec<Explanation> = self.parts.into_iter().map(|part| part.recv().map_err(|_| lost())?).collect::<Result<_>>()?;
+        let lost = |_| self.record.no_worker();
+        let parts: Vec<Explanation> = self.parts.into_iter().map(|part| part.recv().map_err(lost)?).collect::<Result<_>>()?;
         join(parts)
     }
 }
 
-fn join(mut parts: Vec<Explanation>) -> Result<Explanation> {
+/// Parts of a batch as one, in order.
+pub(super) fn join(mut parts: Vec<Explanation>) -> Result<Explanation> {
     if parts.len() == 1 {
         return Ok(parts.remove(0));
     }

@@ -5,6 +5,7 @@ mod broadcast;
 mod canonical;
 pub mod catalogue;
 mod constant_folding;
+pub mod device;
 pub mod graph;
 pub(crate) mod kernels;
 pub mod load;

@@ -1,6 +1,6 @@
 //! What is explained of each picture, held fast: copies of a picture are explained for what the picture itself is.
 
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::target::{Selected, Target};
 use crate::error::Result;
@@ -13,20 +13,22 @@ pub struct Aim {
 }
 
 impl Aim {
-    /// Chooses by the output (N, ...) of the pictures themselves.
+    /// Chooses by the output (N, ...) of the pictures themselves; a device is waited for.
     pub fn take(target: Target, output: &Tensor) -> Result<(Self, Selected)> {
-        let selected = wide(target.select(output)?)?;
-        Ok((Aim { target, indices: selected.indices.clone() }, selected))
+        let selected = choose(&target, output)?;
+        let indices = Vec::try_from(selected.indices.f_to_device(Device::Cpu)?)?;
+        Ok((Aim { target, indices }, selected))
     }
 
     /// The same of the output (k, ...) of copies of picture `image`.
     pub fn copies(&self, image: usize, output: &Tensor) -> Result<Selected> {
-        wide(held(&self.target, self.indices[image]).select(output)?)
+        choose(&held(&self.target, self.indices[image]), output)
     }
 }
 
-/// f, and what f itself adds to the bias terms, in f64.
-fn wide(selected: Selected) -> Result<Selected> {
+/// What the target chooses of an output; f, and what f itself adds to the bias terms, in f64.
+pub fn choose(target: &Target, output: &Tensor) -> Result<Selected> {
+    let selected = target.select(output)?;
     let bias = selected.bias.map(|bias| bias.f_to_kind(Kind::Double)).transpose()?;
     Ok(Selected { value: selected.value.f_to_kind(Kind::Double)?, bias, ..selected })
 }

@@ -2,7 +2,7 @@
 
 use tch::{Kind, Tensor};
 
-use super::target::{Selected, Target};
+use super::target::{Selected, Target, repeated};
 use crate::error::{Error, Result};
 
 /// Where a dense output, (N, C, h, w), (N, C, A) or (N, A, C), has its class scores. All axes but N and C are cells.
@@ -95,7 +95,7 @@ impl Cells {
 
 /// The sum of a class's scores above the threshold, of scores (N, K, A).
 fn above(scores: &Tensor, class: i64, threshold: f64) -> Result<Selected> {
-    let [batch, classes, _] = scores.size()[..] else { unreachable!("scores have three axes") };
+    let [_, classes, _] = scores.size()[..] else { unreachable!("scores have three axes") };
     if !(0..classes).contains(&class) {
         return Err(Error::usage(format!("target {class} is outside the network's {classes} classes")));
     }
@@ -108,7 +108,7 @@ fn above(scores: &Tensor, class: i64, threshold: f64) -> Result<Selected> {
         value: counted.f_sum_dim_intlist([1, 2].as_slice(), false, scores.kind())?,
         grad,
         bias: None,
-        indices: vec![class; batch as usize],
+        indices: repeated(class, scores)?,
     })
 }
 
@@ -136,10 +136,10 @@ mod tests {
     fn the_best_cell_of_a_class_and_the_first_of_equals() {
         assert_eq!(flat(&CELLS.scores(&output()).expect("scores")), [0.125, 0.5, 0.0, 0.5, 0.25, 0.0]);
         let first = select(&CELLS, Target::Index(0), &output());
-        assert_eq!((flat(&first.value), first.indices), (vec![0.5], vec![0]));
+        assert_eq!((flat(&first.value), flat(&first.indices)), (vec![0.5], vec![0.0]));
         // d(objectness * class): the class's score by objectness, objectness by the class's score, both in the second cell.
         assert_eq!(flat(&first.grad), [0.0, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0]);
-        assert_eq!(select(&CELLS, Target::Argmax, &output()).indices, [0], "both classes have 0.5");
+        assert_eq!(flat(&select(&CELLS, Target::Argmax, &output()).indices), [0.0], "both classes have 0.5");
         let without = Cells { objectness: None, ..CELLS };
         let second = select(&without, Target::Index(1), &output());
         assert_eq!(flat(&second.grad), [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0], "the first of two cells with 1");
@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn cells_above_a_threshold_are_summed_and_none_gives_zero() {
         let both = select(&CELLS, Target::Above { class: 1, threshold: 0.2 }, &output());
-        assert_eq!((flat(&both.value), both.indices), (vec![0.75], vec![1]));
+        assert_eq!((flat(&both.value), flat(&both.indices)), (vec![0.75], vec![1.0]));
         assert_eq!(flat(&both.grad), [1.0, 0.25, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.5, 1.0, 0.0]);
         assert_eq!(CELLS.count_above(&output(), 1, 0.2).expect("counted"), [2]);
         let none = select(&CELLS, Target::Above { class: 1, threshold: 0.5 }, &output());

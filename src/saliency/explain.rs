@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
-use super::aim::Aim;
+use super::aim::{self, Aim};
 use super::fullgrad::FullGrad;
+use super::launched::{Laps, Launched};
 use super::method::{Method, Settings};
 use super::methods::{self, Copies, Found, GradCam, InputGradient, OnePass, SimpleFullGrad};
 use super::noise::Noise;
@@ -94,21 +95,29 @@ impl Explainer {
 
     /// The output of a batch (N, C, H, W) alone; the other tensors are empty.
     pub fn infer(&self, x: &Tensor) -> Result<Explanation> {
-        let watch = Stopwatch::start();
-        let kind = if self.plan.place().kind == Kind::Double { Kind::Double } else { Kind::Float };
-        let output = self.plan.infer(&self.plan.prepare(x)?)?;
-        let nothing = || Tensor::f_empty([0], (kind, Device::Cpu));
-        Ok(Explanation {
-            logits: self.home(&output)?,
-            target: Vec::new(),
+        self.launch_inference(x)?.finish()
+    }
+
+    /// As [`Explainer::infer`]; a device may still be at it.
+    pub fn launch_inference(&self, x: &Tensor) -> Result<Launched> {
+        let mut laps = Laps::start(self.plan.place().device)?;
+        let logits = self.plan.infer(&self.plan.prepare(x)?)?;
+        laps.lap()?;
+        laps.lap()?;
+        let device = logits.device();
+        let nothing = || Tensor::f_empty([0], (Kind::Float, device));
+        let explanation = Explanation {
             value: nothing()?,
             map: nothing()?,
             input_term: nothing()?,
             bias_term_total: nothing()?,
             terms: nothing()?,
             residual: nothing()?,
-            timing: Timing { forward: watch.elapsed(), adjoint: Duration::ZERO },
-        })
+            target: Vec::new(),
+            timing: Timing::default(),
+            logits,
+        };
+        Launched::new(explanation, nothing()?, laps, self.kind())
     }
 
     /// Explains a batch (N, C, H, W), already normalised, by the first method. `target` chooses what is explained when the logits are
@@ -128,6 +137,18 @@ impl Explainer {
     /// # Panics
     /// Where there are not so many methods.
     pub fn explain_by(&self, method: usize, x: &Tensor, target: &mut dyn FnMut(&Tensor) -> Result<Target>) -> Result<Explanation> {
+        self.launch_by(method, x, target)?.finish()
+    }
+
+    /// As [`Explainer::explain_by`]; a device may still be at it. With methods of one pass nothing waits for the device unless `target`
+    /// does: the logits that it is given lie where they were computed.
+    ///
+    /// # Errors
+    /// As [`Explainer::explain`].
+    ///
+    /// # Panics
+    /// As [`Explainer::explain_by`].
+    pub fn launch_by(&self, method: usize, x: &Tensor, target: &mut dyn FnMut(&Tensor) -> Result<Target>) -> Result<Launched> {
         let _no_grad = tch::no_grad_guard();
         let (sites, batch, place) = (self.plan.sites(), x.size()[0] as usize, self.plan.place().kind);
         let mut one_pass: Box<dyn OnePass + '_> = match (&self.settings.methods[method], self.spots[method]) {
@@ -139,23 +160,24 @@ impl Explainer {
             (method, _) => return self.by_copies(method, x, target),
         };
         let [_, _, rows, columns] = x.size()[..] else { unreachable!("the plan's input has four axes") };
-        let watch = Stopwatch::start();
+        let mut laps = Laps::start(self.plan.place().device)?;
         let pass = self.plan.forward(&self.plan.prepare(x)?)?;
-        let logits = self.home(&pass.output)?;
-        let (aim, selected) = Aim::take(target(&logits)?, &pass.output)?;
-        let forward = watch.elapsed();
+        let logits = pass.output.f_to_kind(self.kind())?;
+        let selected = aim::choose(&target(&logits)?, &pass.output)?;
+        laps.lap()?;
         self.plan.adjoint(pass, selected.grad, &mut *one_pass)?;
         let (map, sums, terms) = (one_pass.map(rows, columns)?, one_pass.sums()?, one_pass.terms()?);
         let found = Found { map, sums, terms, whole: selected.value.shallow_clone() }.with_target(selected.bias)?;
-        let timing = Timing { forward, adjoint: watch.elapsed() - forward };
-        self.explanation(logits, aim.indices, &selected.value, found, timing)
+        let explanation = explanation(logits, selected.value, found)?;
+        laps.lap()?;
+        Launched::new(explanation, selected.indices, laps, self.kind())
     }
 
     /// Methods that look at several copies of each picture.
-    fn by_copies(&self, method: &Method, x: &Tensor, target: &mut dyn FnMut(&Tensor) -> Result<Target>) -> Result<Explanation> {
+    fn by_copies(&self, method: &Method, x: &Tensor, target: &mut dyn FnMut(&Tensor) -> Result<Target>) -> Result<Launched> {
         let watch = Stopwatch::start();
         let output = self.plan.infer(&self.plan.prepare(x)?)?;
-        let logits = self.home(&output)?;
+        let logits = output.f_to_kind(self.kind())?;
         let (aim, selected) = Aim::take(target(&logits)?, &output)?;
         let value = selected.value;
         let mut timing = Timing { forward: watch.elapsed(), adjoint: Duration::ZERO };
@@ -172,29 +194,30 @@ impl Explainer {
                 }
             })
             .collect::<Result<_>>()?;
-        self.explanation(logits, aim.indices, &value, Found::join(&found)?, timing)
+        let explanation = explanation(logits, value, Found::join(&found)?)?;
+        Launched::done(explanation, aim.indices, timing, self.kind())
     }
 
-    fn explanation(&self, logits: Tensor, target: Vec<i64>, value: &Tensor, found: Found, timing: Timing) -> Result<Explanation> {
-        let Found { map, sums, terms, whole } = found;
-        let off = whole.f_sub(&sums.input_term)?.f_sub(&sums.bias_term_total)?.f_abs()?;
-        let scale = whole.f_abs()?.f_maximum(&sums.magnitude.f_mul_scalar(1e-3)?)?.f_clamp_min(1e-12)?;
-        Ok(Explanation {
-            logits,
-            target,
-            value: self.home(value)?,
-            map: self.home(&map)?,
-            input_term: self.home(&sums.input_term)?,
-            bias_term_total: self.home(&sums.bias_term_total)?,
-            terms,
-            residual: self.home(&off.f_div(&scale)?)?,
-            timing,
-        })
+    /// Of the results: f64 where the plan is, else f32.
+    fn kind(&self) -> Kind {
+        if self.plan.place().kind == Kind::Double { Kind::Double } else { Kind::Float }
     }
+}
 
-    /// On the CPU, in f64 where the plan is, else in f32.
-    fn home(&self, tensor: &Tensor) -> Result<Tensor> {
-        let kind = if self.plan.place().kind == Kind::Double { Kind::Double } else { Kind::Float };
-        Ok(tensor.f_to_kind(kind)?.f_to_device(Device::Cpu)?)
-    }
+/// What was found, with its residual, where it was computed; target and timing are yet to come.
+fn explanation(logits: Tensor, value: Tensor, found: Found) -> Result<Explanation> {
+    let Found { map, sums, terms, whole } = found;
+    let off = whole.f_sub(&sums.input_term)?.f_sub(&sums.bias_term_total)?.f_abs()?;
+    let scale = whole.f_abs()?.f_maximum(&sums.magnitude.f_mul_scalar(1e-3)?)?.f_clamp_min(1e-12)?;
+    Ok(Explanation {
+        logits,
+        target: Vec::new(),
+        value,
+        map,
+        input_term: sums.input_term,
+        bias_term_total: sums.bias_term_total,
+        terms,
+        residual: off.f_div(&scale)?,
+        timing: Timing::default(),
+    })
 }

@@ -116,31 +116,31 @@ impl<'a> FullGrad<'a> {
                 }
             }
         }
+        if self.sums.iter().all(|(_, sum)| matches!(sum, Sum::Device(_))) {
+            return Ok(sums);
+        }
         for (total, host) in [&mut sums.input_term, &mut sums.bias_term_total, &mut sums.magnitude].into_iter().zip(&host) {
             *total = total.f_add(&Tensor::f_from_slice(host)?.f_to_device(total.device())?)?;
         }
         Ok(sums)
     }
 
-    /// The sum of each site's term, (N, sites) in f64 on the CPU; zero where no gradient came.
+    /// The sum of each site's term, (N, sites) in f64; zero where no gradient came.
     pub fn terms(&self) -> Result<Tensor> {
-        let mut terms = vec![0.0; self.batch * self.sites.len()];
-        let on_device: Vec<(SiteId, &Tensor)> =
-            self.sums.iter().filter_map(|(site, sum)| if let Sum::Device(sum) = sum { Some((*site, sum)) } else { None }).collect();
-        let from_device: Vec<f64> = match &on_device[..] {
-            [] => Vec::new(),
-            // All in one copy: each waits for the device.
-            sums => {
-                let tensors: Vec<&Tensor> = sums.iter().map(|(_, sum)| *sum).collect();
-                Vec::try_from(Tensor::f_stack(&tensors, 0)?.f_to_device(tch::Device::Cpu)?.f_view([-1])?)?
+        let (batch, sites) = (self.batch, self.sites.len());
+        let mut host = vec![0.0; batch * sites];
+        for (site, sum) in &self.sums {
+            if let Sum::Host(sums) = sum {
+                sums.iter().enumerate().for_each(|(image, sum)| host[image * sites + site] += sum);
             }
-        };
-        let host = self.sums.iter().filter_map(|(site, sum)| if let Sum::Host(sum) = sum { Some((*site, &sum[..])) } else { None });
-        let device = on_device.iter().map(|(site, _)| *site).zip(from_device.chunks_exact(self.batch.max(1)));
-        for (site, sums) in host.chain(device) {
-            sums.iter().enumerate().for_each(|(image, sum)| terms[image * self.sites.len() + site] += sum);
         }
-        Ok(Tensor::f_from_slice(&terms)?.f_view([self.batch as i64, self.sites.len() as i64])?)
+        let terms = Tensor::f_from_slice(&host)?.f_view([batch as i64, sites as i64])?.f_to_device(self.device())?;
+        for (site, sum) in &self.sums {
+            if let Sum::Device(sum) = sum {
+                let _ = terms.f_select(1, *site as i64)?.f_add_(sum)?;
+            }
+        }
+        Ok(terms)
     }
 
     fn device(&self) -> tch::Device {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
 use super::cells::Cells;
 use crate::error::{Error, Result};
@@ -39,8 +39,8 @@ pub struct Selected {
     pub grad: Tensor,
     /// f - <df/d output, output>, (N,): what f itself adds to the bias terms. `None` where it is zero: where f is linear in what it chose.
     pub bias: Option<Tensor>,
-    /// The class of each image; -1 where f is no single class's.
-    pub indices: Vec<i64>,
+    /// The class of each image, (N,) in i64 where the output is; -1 where f is no single class's.
+    pub indices: Tensor,
 }
 
 impl Target {
@@ -68,15 +68,16 @@ impl Target {
         let inside = |index: &i64| (0..classes).contains(index);
         let outside = |index: i64| format!("target {index} is outside the network's {classes} classes");
         let indices = match self {
-            Target::Argmax => Vec::try_from(scores.f_argmax(1, false)?.f_to_device(Device::Cpu)?)?,
-            Target::Index(index) if inside(index) => vec![*index; batch as usize],
+            Target::Argmax => scores.f_argmax(1, false)?,
+            Target::Index(index) if inside(index) => repeated(*index, scores)?,
             Target::Index(index) => return Err(Error::usage(outside(*index))),
             Target::Each(indices) if indices.len() as i64 != batch => {
                 return Err(Error::data(format!("{} targets are given for {batch} images", indices.len())));
             }
             Target::Each(indices) => match indices.iter().find(|index| !inside(index)) {
                 Some(index) => return Err(Error::data(outside(*index))),
-                None => indices.clone(),
+                // A device takes numbers out of plain memory without being waited for.
+                None => Tensor::f_from_slice(indices)?.f_internal_to_copy((Kind::Int64, scores.device()), true)?,
             },
             Target::Top(count) if !(1..=classes).contains(count) => {
                 return Err(Error::usage(format!("the target is the sum of {count} classes, the network has {classes}")));
@@ -85,14 +86,14 @@ impl Target {
                 let (largest, which) = scores.f_topk(*count, 1, true, false)?;
                 let value = largest.f_sum_dim_intlist([1].as_slice(), false, scores.kind())?;
                 let grad = scores.f_zeros_like()?.f_scatter_value(1, &which, 1.0)?;
-                return Ok(Selected { value, grad, bias: None, indices: vec![-1; batch as usize] });
+                return Ok(Selected { value, grad, bias: None, indices: repeated(-1, scores)? });
             }
             Target::Above { .. } => {
                 return Err(Error::usage("cells above a threshold are explained, and the network's output has no cells"));
             }
             Target::In(..) => unreachable!("a dense head's target is a rule for its classes"),
         };
-        let index = Tensor::f_from_slice(&indices)?.f_to_device(scores.device())?.f_unsqueeze(1)?;
+        let index = indices.f_unsqueeze(1)?;
         let value = scores.f_gather(1, &index, false)?.f_squeeze_dim(1)?;
         let grad = scores.f_zeros_like()?.f_scatter_value(1, &index, 1.0)?;
         Ok(Selected { value, grad, bias: None, indices })
@@ -106,6 +107,11 @@ impl Target {
             target => target.clone(),
         }
     }
+}
+
+/// The index for each of N images, beside their scores (N, ...).
+pub(super) fn repeated(index: i64, scores: &Tensor) -> Result<Tensor> {
+    Ok(Tensor::f_full([scores.size()[0]], index, (Kind::Int64, scores.device()))?)
 }
 
 /// The scores (N, K) of a classifier's output: axes of size one behind K are left out.
@@ -127,12 +133,13 @@ pub(super) fn class_scores(output: &Tensor) -> Result<Tensor> {
 mod tests {
     use super::*;
     use crate::error::Kind as Fault;
+    use tch::Device;
 
     fn select(target: &Target, output: &Tensor) -> (Vec<f64>, Vec<f64>, Vec<i64>) {
         let Selected { value, grad, indices, .. } = target.select(output).expect("selected");
         assert_eq!((grad.size(), grad.kind()), (output.size(), output.kind()));
         let flat = |tensor: Tensor| Vec::try_from(tensor.to_kind(Kind::Double).flatten(0, -1)).expect("numbers");
-        (flat(value), flat(grad), indices)
+        (flat(value), flat(grad), Vec::try_from(indices).expect("indices"))
     }
 
     #[test]

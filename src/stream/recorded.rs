@@ -73,6 +73,7 @@ pub trait Progress {
 /// output's name then.
 pub fn run(settings: Settings, engine: Engine, progress: &mut dyn Progress, stop: &AtomicUsize) -> Result<Summary> {
     let watch = Stopwatch::start();
+    let record = engine.record();
     let mut source = Source::open(&settings.source)?;
     let info = source.info().clone();
     let overlay = Overlay::new(settings.overlay, &info.picture)?;
@@ -133,6 +134,7 @@ pub fn run(settings: Settings, engine: Engine, progress: &mut dyn Progress, stop
     summary.last_complaint = read.losses.last_message;
     summary.stopped_by = stopped_by;
     summary.bytes = finished.bytes;
+    summary.engine = record.counts();
     summary.elapsed = watch.elapsed();
     Ok(summary)
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::engine::FrameAnswer;
+use crate::engine::{Counts, FrameAnswer};
 use crate::saliency::Timing;
 
 /// Time of each stage. Stages run side by side, so they add up to more than the run took.
@@ -70,6 +70,8 @@ pub struct Summary {
     pub stopped_by: usize,
     /// Size of the output file.
     pub bytes: u64,
+    /// What the engine's workers came upon.
+    pub engine: Counts,
     classes: BTreeMap<usize, (u64, f64)>,
     residuals: Vec<f32>,
 }

@@ -42,11 +42,13 @@ fn the_summary_has_the_keys_of_its_contract() {
         "frames_out",
         "method",
         "numeric_faults",
+        "out_of_memory",
         "peak_rss_bytes",
         "residual",
         "seconds",
         "stage_seconds",
         "top_classes",
+        "worker_restarts",
     ];
     assert_eq!(keys(&all), wanted);
     assert_eq!(keys(&all["stage_seconds"]), ["adjoint", "decode", "encode", "forward", "overlay", "preprocess"]);

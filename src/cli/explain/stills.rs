@@ -15,7 +15,7 @@ use crate::cli::loading::{engine_settings, load_network};
 use crate::cli::overlay::look;
 use crate::cli::target;
 use crate::cli::view::preprocessing;
-use crate::engine::{Batch, Choice, Engine, FrameAnswer, Precision, Task, TermSite, Ticket};
+use crate::engine::{Batch, Choice, Devices, Engine, FrameAnswer, Precision, Task, TermSite, Ticket};
 use crate::error::{Error, Kind, Result};
 use crate::frame::Still;
 use crate::overlay::{self, Heatmap, Normaliser, draw_sheet, draw_still};
@@ -42,7 +42,7 @@ pub fn run(args: &Args, folder: &Path) -> Result<()> {
     let preprocessing = preprocessing(&args.network, &loaded)?;
     let head = loaded.head()?;
     let choice = Arc::new(Choice::Fixed(target::rule(&args.target, &loaded, &head)?));
-    let mut settings = engine_settings(&args.compute, &args.target, Precision::fastest());
+    let mut settings = engine_settings(&args.compute, &args.target, Precision::fastest)?;
     let threads = settings.thread_count();
     settings.workers = args.pool.workers;
     // The method that explains, then those that only the sheet wants.
@@ -58,7 +58,7 @@ pub fn run(args: &Args, folder: &Path) -> Result<()> {
         .collect();
     settings.head = head;
     settings.max_residual = args.faults.max_residual;
-    if settings.workers.is_none() && settings.threads.is_none() {
+    if settings.devices == Devices::Cpu && settings.workers.is_none() && settings.threads.is_none() {
         // A worker is a copy of the network, and threads inside one wait for each other: one worker a thread, none without a picture.
         settings.threads = threads.min(all.len()).try_into().ok();
     }
@@ -93,6 +93,9 @@ pub fn run(args: &Args, folder: &Path) -> Result<()> {
     }
     if let Some(terms) = desk.terms.take() {
         terms.write(&desk.network)?;
+    }
+    if let Some(told) = crate::cli::told(engine.record().counts()) {
+        eprintln!("{told}");
     }
     desk.verdict(all.len())
 }

@@ -34,7 +34,8 @@ pub fn run(args: &Args, from: &Path, to: &Path) -> Result<()> {
     }
     let head = loaded.head()?;
     let rule = target::rule(&args.target, &loaded, &head)?;
-    let mut settings = engine_settings(&args.compute, &args.target, Precision::F32);
+    let mut settings = engine_settings(&args.compute, &args.target, |_| Precision::F32)?;
+    settings.workers = args.pool.workers;
     settings.head = head;
     settings.max_residual = args.faults.max_residual;
     let terms = args.terms.as_deref().map(|path| Terms::plan(path, &[from, to], args.force)).transpose()?;
@@ -51,6 +52,9 @@ pub fn run(args: &Args, from: &Path, to: &Path) -> Result<()> {
         let pixels = input.input[first * image..(first + length) * image].to_vec();
         let images = Batch { pixels, times: Vec::new() };
         parts.push(engine.submit(Task::Explain, &images, &Arc::new(Choice::Fixed(target)))?.numbers()?);
+    }
+    if let Some(told) = crate::cli::told(engine.record().counts()) {
+        eprintln!("{told}");
     }
     save(to, &parts)?;
     if let Some(mut terms) = terms {

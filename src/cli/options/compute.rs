@@ -4,13 +4,17 @@ use std::num::NonZeroUsize;
 
 use clap::ValueEnum;
 
+use crate::engine::Asked;
+
 /// Options that every computing subcommand has.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Computing")]
 pub struct ComputeOptions {
-    /// Where to compute.
-    #[arg(long, value_enum, default_value_t = Device::Auto)]
-    pub device: Device,
+    /// Where to compute: auto, cpu, or CUDA devices as cuda:0 or cuda:0,cuda:1.
+    ///
+    /// auto is the first CUDA device where there is a driver and libtorch's CUDA part, else the processor. Several devices compute side by side.
+    #[arg(long, value_name = "DEVICE", default_value_t = Asked::Auto)]
+    pub device: Asked,
 
     /// Type of the numbers to compute with.
     #[arg(long, value_enum, default_value_t = Precision::Auto)]
@@ -29,18 +33,9 @@ pub struct ComputeOptions {
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Computing")]
 pub struct PoolOptions {
-    /// Parts of a batch computed side by side; each worker has a copy of the network and its share of --threads [default: one a thread].
+    /// Parts of a batch computed side by side; each worker has a copy of the network and its share of --threads. On CUDA devices: workers of each [default: one a thread, or one a CUDA device].
     #[arg(long, value_name = "N")]
     pub workers: Option<NonZeroUsize>,
-}
-
-/// Where to compute.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Device {
-    /// The best device there is.
-    Auto,
-    /// The processor.
-    Cpu,
 }
 
 /// Type of the numbers to compute with.

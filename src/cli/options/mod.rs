@@ -8,7 +8,7 @@ pub mod network;
 pub mod span;
 pub mod target;
 
-pub use compute::{ComputeOptions, Device, PoolOptions, Precision};
+pub use compute::{ComputeOptions, PoolOptions, Precision};
 pub use encoder::{Audio, EncoderOptions};
 pub use fault::FaultOptions;
 pub use look::{Between, ColourMap, Layout, LookOptions, RhythmOptions};

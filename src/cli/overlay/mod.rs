@@ -120,7 +120,7 @@ pub fn run(args: Args) -> Result<()> {
     let preprocessing = preprocessing(&args.network, &loaded)?;
     let head = loaded.head()?;
     let choice = target::choice(&args.target, &loaded, &head)?;
-    let mut settings = engine_settings(&args.compute, &args.target, Precision::fastest());
+    let mut settings = engine_settings(&args.compute, &args.target, Precision::fastest)?;
     settings.workers = args.pool.workers;
     settings.head = head;
     settings.max_residual = args.faults.max_residual;

@@ -53,6 +53,8 @@ pub fn json(summary: &Summary, labels: &[String], method: &str) -> Value {
         "method": method,
         "residual": residual,
         "peak_rss_bytes": process::peak_rss_bytes(),
+        "out_of_memory": summary.engine.out_of_memory,
+        "worker_restarts": summary.engine.restarts,
     })
 }
 
@@ -97,5 +99,6 @@ pub fn text(summary: &Summary, labels: &[String], out: &str) -> String {
         let complaint = summary.last_complaint.as_deref().map(|message| format!("; the decoder says: {message}")).unwrap_or_default();
         text += &format!("lost: {} of the input could not be decoded whole{complaint}\n", frames(summary.frames_lost));
     }
+    text += &crate::cli::told(summary.engine).map(|told| format!("{told}\n")).unwrap_or_default();
     text
 }

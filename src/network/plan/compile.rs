@@ -56,17 +56,7 @@ impl Plan {
     pub(super) fn compile(network: &Network, place: Place, fuse: bool, observed: &[usize]) -> Result<Self> {
         blocks::install();
         let _no_grad = tch::no_grad_guard();
-        let layouts = layouts(network);
-        let input = Site { name: network.values[0].name.clone(), op: "Input", layout: site_layout(&layouts[0], &network.values[0].shape) };
-        let mut sites = vec![input];
-        let mut site_of: Vec<Option<SiteId>> = Vec::with_capacity(network.steps.len());
-        for step in &network.steps {
-            let layout = site_layout(&layouts[step.outputs[0]], &network.values[step.outputs[0]].shape);
-            site_of.push(step.op.rules().has_bias().then(|| {
-                sites.push(Site { name: step.name.clone(), op: step.op.rules().name(), layout });
-                sites.len() - 1
-            }));
-        }
+        let (sites, site_of) = sites_by_step(network);
         // Who observes a value reads it too: no stage swallows it, and nobody writes over it.
         let (mut readers, mut fleeting) = (network.readers(), vec![false; network.values.len()]);
         observed.iter().for_each(|&value| readers[value] += 1);
@@ -132,6 +122,27 @@ impl Plan {
     pub fn fixed_batch(&self) -> Option<usize> {
         self.fixed_batch
     }
+}
+
+/// Where terms of a network come from, the input first: a plan's sites; nothing is compiled.
+pub fn sites(network: &Network) -> Vec<Site> {
+    sites_by_step(network).0
+}
+
+/// The sites, and each step's.
+fn sites_by_step(network: &Network) -> (Vec<Site>, Vec<Option<SiteId>>) {
+    let layouts = layouts(network);
+    let input = Site { name: network.values[0].name.clone(), op: "Input", layout: site_layout(&layouts[0], &network.values[0].shape) };
+    let mut sites = vec![input];
+    let mut site_of = Vec::with_capacity(network.steps.len());
+    for step in &network.steps {
+        let layout = site_layout(&layouts[step.outputs[0]], &network.values[step.outputs[0]].shape);
+        site_of.push(step.op.rules().has_bias().then(|| {
+            sites.push(Site { name: step.name.clone(), op: step.op.rules().name(), layout });
+            sites.len() - 1
+        }));
+    }
+    (sites, site_of)
 }
 
 /// What the input or a step's first output gives to the decomposition.

@@ -17,7 +17,7 @@ mod stage;
 #[cfg(test)]
 mod tests;
 
-pub use compile::{Plan, TermPlace, term_places};
+pub use compile::{Plan, TermPlace, sites, term_places};
 pub use observed::{Spot, bottleneck, spots};
 pub use profile::StageTime;
 pub use run::Pass;

@@ -14,7 +14,7 @@ pub use integrated::integrated_gradients;
 pub use simple_fullgrad::SimpleFullGrad;
 pub use smooth::{smooth_fullgrad, smoothgrad};
 
-use tch::{Device, Tensor};
+use tch::Tensor;
 
 use super::fullgrad::{FullGrad, Sums};
 use crate::error::Result;
@@ -25,7 +25,7 @@ pub trait OnePass: TermSink {
     /// The sums that completeness compares.
     fn sums(&self) -> Result<Sums>;
 
-    /// The sum of each site's term, (N, sites) in f64 on the CPU.
+    /// The sum of each site's term, (N, sites) in f64.
     fn terms(&self) -> Result<Tensor>;
 
     /// The map (N, 1, H, W) at the input's size, not negative.
@@ -52,7 +52,7 @@ pub struct Found {
     pub map: Tensor,
     /// What should add up to `whole`.
     pub sums: Sums,
-    /// Each site's share of them, (N, sites) in f64 on the CPU; the target's own last where it has one.
+    /// Each site's share of them, (N, sites) in f64; the target's own last where it has one.
     pub terms: Tensor,
     /// What the sums are compared with, (N,) in f64.
     pub whole: Tensor,
@@ -76,7 +76,7 @@ impl Found {
             let bias = bias.f_to_device(self.sums.magnitude.device())?;
             self.sums.bias_term_total = self.sums.bias_term_total.f_add(&bias)?;
             self.sums.magnitude = self.sums.magnitude.f_add(&bias.f_abs()?)?;
-            self.terms = Tensor::f_cat(&[self.terms, bias.f_to_device(Device::Cpu)?.f_unsqueeze(1)?], 1)?;
+            self.terms = Tensor::f_cat(&[&self.terms, &bias.f_to_device(self.terms.device())?.f_unsqueeze(1)?], 1)?;
         }
         Ok(self)
     }
