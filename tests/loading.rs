@@ -326,6 +326,51 @@ fn parts_may_come_as_a_sequence() {
     assert_near(&infer(&network, &x), &infer(&plain, &x));
 }
 
+/// As torch's as_strided is written: all images on one axis, and places that are worked out from the batch size.
+#[test]
+fn values_may_be_laid_out_by_places() {
+    let laid_out = |turned: bool, step: i64| {
+        let mut b = Builder::new(3, 4, 4);
+        let conv = b.conv(0, 3, 6, 3, true);
+        let mean = b.node("GlobalAveragePool", &[conv]);
+        let all = b.integers(&[-1]);
+        let flat = b.node("Reshape", &[mean, all]);
+        let (sizes, batch) = (b.node("Shape", &[0]), b.constant(index(0)));
+        let batch = b.with("Gather", &[sizes, batch], &[("axis", int(0))]);
+        let [start, delta, step] = [0, 1, step].map(|number| b.constant(index(number)));
+        let images = b.node("Range", &[start, batch, delta]);
+        let images = b.node("Mul", &[step, images]);
+        let axes = b.integers(&[1, 2, 3]);
+        let images = b.node("Unsqueeze", &[images, axes]);
+        let within: Vec<i64> = (0..6).map(|c| if turned { 5 - c } else { c }).collect();
+        let within = b.constant(Constant { shape: vec![1, 6, 1, 1], elements: Elements::I64(within.into()) });
+        let places = b.node("Add", &[images, within]);
+        let places = b.with("Cast", &[places], &[("to", int(7))]);
+        let pixel = b.with("Gather", &[flat, places], &[("axis", int(0))]);
+        let output = b.classes(pixel, 6, 4);
+        b.finish(output)
+    };
+    let plainly = |turned: bool| {
+        let mut b = Builder::new(3, 4, 4);
+        let conv = b.conv(0, 3, 6, 3, true);
+        let mut pixel = b.node("GlobalAveragePool", &[conv]);
+        if turned {
+            let places = b.integers(&[5, 4, 3, 2, 1, 0]);
+            pixel = b.with("Gather", &[pixel, places], &[("axis", int(1))]);
+        }
+        let output = b.classes(pixel, 6, 4);
+        // Both draw the same weights in the same order.
+        b.finish(output)
+    };
+    for turned in [false, true] {
+        let (found, wanted) = (loaded(&laid_out(turned, 6)), loaded(&plainly(turned)));
+        let x = picture(3, &wanted);
+        assert_near(&infer(&found, &x), &infer(&wanted, &x));
+        assert_complete(&found);
+    }
+    assert!(refused(&laid_out(false, 5)).contains("reads places of one image in another"));
+}
+
 fn index(value: i64) -> Constant {
     Constant { shape: vec![], elements: Elements::I64([value].into()) }
 }

@@ -6,11 +6,13 @@ mod input;
 mod lifted;
 mod quantised;
 mod sequences;
+mod strided;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 pub use self::input::{ImageInput, image_input};
+use self::strided::Places;
 use super::canonical;
 use super::constant_folding::{Budget, Quantisation};
 use super::graph::{Constant, Graph, InputDim, Node, ValueId};
@@ -55,6 +57,10 @@ enum Item {
     /// Integers that stand for this value of the network.
     Quantised(usize, Quantisation),
     Sequence(Rc<Vec<Item>>),
+    /// A value of the network, all images behind one another on one axis.
+    Flat(usize),
+    /// Places on that axis.
+    Places(Rc<Places>),
 }
 
 /// How the file sees a value of the network.
@@ -187,7 +193,13 @@ impl Loader<'_> {
     }
 
     fn node(&mut self, node: &Node) -> Result<(), String> {
-        if self.decide(node)? || self.fold(node)? || self.quantised(node)? || self.sequence(node)? || self.bytes(node)? {
+        if self.decide(node)?
+            || self.strided(node)?
+            || self.fold(node)?
+            || self.quantised(node)?
+            || self.sequence(node)?
+            || self.bytes(node)?
+        {
             return Ok(());
         }
         if self.forms(node).any(|form| form == Form::Lifted) {
@@ -314,6 +326,9 @@ impl Loader<'_> {
                 (Some(_), Some(Item::Quantised(..))) => return Err(quantised::INTEGERS.to_owned()),
                 (Some(_), Some(Item::Sequence(_))) => {
                     return Err("reads a sequence of values, which is not supported for this operator".to_owned());
+                }
+                (Some(_), Some(Item::Flat(_) | Item::Places(_))) => {
+                    return Err("lays the images of a batch behind one another in a way that is not understood".to_owned());
                 }
                 (Some(id), None) => return Err(format!("input {:?} is made by an output that is not supported", self.graph.values[id])),
             });

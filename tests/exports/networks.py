@@ -120,6 +120,8 @@ def unsettle(net, size):
                     p.uniform_(0.5, 1.5)
                 elif affine or name == "bias":
                     p.normal_(0, 0.3 if affine else 0.1)
+                elif not p.any():
+                    p.normal_(0, 0.1)
                 elif name in ("gamma", "layer_scale"):
                     p.uniform_(0.2, 0.6)
         for m in norms:

@@ -61,7 +61,8 @@ pub fn out(b: &mut Builder, at: At, p: usize, q: usize) -> Option<At> {
             let root = b.node("Sqrt", &[sum]);
             let normed = b.node("Div", &[off, root]);
             let scale = some_constant(b, at, q);
-            b.node("Mul", &[normed, scale])
+            let scaled = b.node("Mul", &[normed, scale]);
+            b.node("Add", &[x, scaled])
         }
         _ => {
             let square = b.node("Mul", &[x, x]);

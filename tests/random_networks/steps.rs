@@ -24,7 +24,7 @@ const STEPS: &[Step] = &[
     channel_means, squeeze_and_excite, linear, rows, nothing, averaged,
     smooth, smooth, smooth, smooth, smooth, smooth, above_zero, above_zero, exponential, power,
     product, quotient, difference, staircase, staircase, compared, compared, logic, logic, extreme, extreme, several, several,
-    structure::transposed_convolution, structure::blocks, structure::bordered, structure::resized, structure::reduced, structure::reduced,
+    structure::transposed_convolution, structure::blocks, structure::bordered, structure::resized, structure::upsampled, structure::reduced, structure::reduced,
     structure::reduced, structure::normed, structure::normed, structure::weighed, structure::picked, structure::stretched,
     spelled::einsum, spelled::out, spelled::out,
 ];

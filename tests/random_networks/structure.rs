@@ -33,10 +33,12 @@ pub fn transposed_convolution(b: &mut Builder, at: At, p: usize, q: usize) -> Op
 pub fn blocks(b: &mut Builder, at: At, p: usize, q: usize) -> Option<At> {
     let two = [("blocksize", number(2))];
     if p.is_multiple_of(2) {
-        if at.size.iter().any(|&size| !size.is_multiple_of(2)) || at.channels > 4 {
-            return None;
-        }
-        return Some(At { value: b.with("SpaceToDepth", &[at.value], &two), channels: 4 * at.channels, size: at.size.map(|s| s / 2) });
+        // Of an even size, and of few channels.
+        let [rows, columns] = at.size.map(|size| size % 2);
+        let pads = b.integers(&[0, 0, 0, 0, 0, 0, rows as i64, columns as i64]);
+        let even = b.node("Pad", &[at.value, pads]);
+        let few = b.conv(even, at.channels, 2, 1, true);
+        return Some(At { value: b.with("SpaceToDepth", &[few], &two), channels: 8, size: at.size.map(|size| size.div_ceil(2)) });
     }
     let mode = ("mode", text(chosen(&["DCR", "CRD"], q)));
     let channels = at.channels.div_ceil(4);
@@ -68,16 +70,21 @@ pub fn resized(b: &mut Builder, at: At, p: usize, q: usize) -> Option<At> {
     if size.iter().any(|&size| size > LARGEST) {
         return None;
     }
-    if p.is_multiple_of(4) {
-        let scales = b.floats(&[1.0, 1.0, 1.0, (1 + q % 2) as f64]);
-        let value = b.with("Upsample", &[at.value, scales], &[("mode", text(chosen(&["nearest", "linear"], q / 2)))]);
-        return Some(At { value, size: [at.size[0], size[1]], ..at });
-    }
     let (none, sizes) = (b.floats(&[]), b.integers(&[1, at.channels as i64, size[0] as i64, size[1] as i64]));
     let mode = chosen(&["nearest", "linear", "cubic"], q);
     let place = chosen(&["half_pixel", "align_corners", "asymmetric", "pytorch_half_pixel"], p / 4);
     let value = b.with("Resize", &[at.value, none, none, sizes], &[("mode", text(mode)), ("coordinate_transformation_mode", text(place))]);
     Some(At { value, size, ..at })
+}
+
+/// With twice the columns, as files of older opsets have it.
+pub fn upsampled(b: &mut Builder, at: At, p: usize, _: usize) -> Option<At> {
+    if 2 * at.size[1] > LARGEST {
+        return None;
+    }
+    let scales = b.floats(&[1.0, 1.0, 1.0, 2.0]);
+    let value = b.with("Upsample", &[at.value, scales], &[("mode", text(chosen(&["nearest", "linear"], p)))]);
+    Some(At { value, size: [at.size[0], 2 * at.size[1]], ..at })
 }
 
 /// The value and what is left of it along some axes.
@@ -96,6 +103,9 @@ pub fn reduced(b: &mut Builder, at: At, p: usize, q: usize) -> Option<At> {
         }
         name => b.with(name, &[x], &[("axes", ints(axes))]),
     };
+    // Sums over many elements stay about 1.
+    let share = b.scalar(1.0 / (at.channels * at.size[0] * at.size[1]) as f64);
+    let left = if chosen(NAMES, p).contains("Max") || chosen(NAMES, p).contains("Min") { left } else { b.node("Mul", &[left, share]) };
     at.same(b.node("Add", &[x, left]))
 }
 
@@ -118,7 +128,8 @@ pub fn normed(b: &mut Builder, at: At, p: usize, q: usize) -> Option<At> {
         "LayerNormalization" => b.with("LayerNormalization", &[at.value, columns[0], columns[1]], &[epsilon]),
         name => b.with(name, &[at.value, columns[0]], &[epsilon]),
     };
-    at.same(value)
+    // A mean over normalised elements alone would say nothing of the picture.
+    at.same(b.node("Add", &[at.value, value]))
 }
 
 /// Weighed along an axis, as attention does.

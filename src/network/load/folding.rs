@@ -24,7 +24,7 @@ impl Loader<'_> {
         let known = match self.item(value) {
             Some(Item::Constant(constant, _)) => constant.integers(),
             Some(Item::Known(known)) => known.as_fixed(),
-            Some(Item::Activation(..) | Item::Quantised(..) | Item::Sequence(_)) => {
+            Some(Item::Activation(..) | Item::Quantised(..) | Item::Sequence(_) | Item::Flat(_) | Item::Places(_)) => {
                 return Err("stands under a condition that depends on the picture; only conditions that are known when the network is \
                             loaded are supported"
                     .to_owned());
@@ -83,7 +83,7 @@ impl Loader<'_> {
                     Some([vec![Dim::BATCH], of_sizes(&self.network.values[*value].shape[1..])].concat())
                 }
                 Item::Constant(constant, _) => Some(of_sizes(&constant.shape)),
-                Item::Known(_) | Item::Sequence(_) => None,
+                Item::Known(_) | Item::Sequence(_) | Item::Flat(_) | Item::Places(_) => None,
             })
             .collect();
         let input_shapes: Vec<Option<&[Dim]>> = shapes.iter().map(Option::as_deref).collect();
@@ -136,7 +136,7 @@ impl Loader<'_> {
         let fixed = |&input: &Option<usize>| match self.item(input) {
             Some(Item::Constant(..)) => true,
             Some(Item::Known(known)) => known.as_fixed().is_some(),
-            Some(Item::Activation(..) | Item::Quantised(..) | Item::Sequence(_)) => false,
+            Some(Item::Activation(..) | Item::Quantised(..) | Item::Sequence(_) | Item::Flat(_) | Item::Places(_)) => false,
             None => input.is_none(),
         };
         if !node.domain.is_empty() || !node.inputs.iter().all(fixed) {

@@ -137,7 +137,7 @@ impl Loader<'_> {
         Ok(lifted)
     }
 
-    fn reshaped(&mut self, name: &str, value: usize, shape: Shape) -> Result<usize, String> {
+    pub fn reshaped(&mut self, name: &str, value: usize, shape: Shape) -> Result<usize, String> {
         let unchanged = self.network.values[value].shape == shape;
         if unchanged {
             return Ok(value);
