@@ -125,6 +125,34 @@ fn a_manifest_with_all_that_is_needed_can_be_used_at_once() {
 }
 
 #[test]
+fn a_manifest_names_the_labels_that_fit() {
+    let folder = scratch();
+    let write = |labels: &str| {
+        let named = ["inspect", "--model", "net.onnx", "--write-manifest", "--force", "--labels", labels];
+        gradcast(folder.path(), &[&named[..], &PREPARED].concat())
+    };
+    let (code, _, stderr) = write("names.txt");
+    assert_eq!((code, stderr.contains("--labels names.txt: cannot be read")), (66, true), "{stderr}");
+    let classes = load_classes(folder.path());
+    let names: Vec<String> = (0..classes).map(|class| format!("class {class}")).collect();
+    std::fs::write(folder.path().join("names.txt"), names[1..].join("\n")).unwrap();
+    let (code, _, stderr) = write("names.txt");
+    let wanted = format!("has {} lines, and the network {classes} classes", classes - 1);
+    assert_eq!((code, stderr.contains(&wanted)), (65, true), "{stderr}");
+    std::fs::write(folder.path().join("names.txt"), names.join("\n")).unwrap();
+    assert_eq!(write("names.txt").0, 0);
+    let text = std::fs::read_to_string(folder.path().join("net.toml")).unwrap();
+    assert!(text.contains("labels = \"names.txt\"\n"), "{text}");
+    let written = manifest::Manifest::read(&folder.path().join("net.toml")).unwrap();
+    assert_eq!(written.labels().unwrap().unwrap(), names);
+}
+
+fn load_classes(folder: &Path) -> usize {
+    let graph = gradcast::network::onnx::read_file(&folder.join("net.onnx"), &Default::default()).unwrap();
+    gradcast::network::load::load(&graph, &Default::default()).unwrap().output_shape().iter().product()
+}
+
+#[test]
 fn a_manifest_that_is_not_filled_in_is_refused() {
     let folder = scratch();
     let write = |more: &[&str]| gradcast(folder.path(), &[&["inspect", "--model", "net.onnx", "--write-manifest"], more].concat());

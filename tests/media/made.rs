@@ -73,7 +73,10 @@ const MADE: &[Made] = &[
     // Without B-frames: threads of libav's decoder race for the positions of a B-field's references, and now and then report an error.
     Made { like_db: 20.0, ..plain("tff.mp4", "-map 0:v -c:v libx264 -flags +ildct+ilme -x264opts tff=1:bframes=0 -pix_fmt yuv420p") },
     Made { like_db: 20.0, ..plain("bff.mpg", "-map 0:v -c:v mpeg2video -flags +ildct+ilme -q:v 2 -top 0") },
-    Made { like_db: 20.0, ..plain("tenfields.mkv", "-map 0:v -c:v libx264 -flags +ildct+ilme -x264opts tff=1:bframes=0 -pix_fmt yuv420p10le") },
+    Made {
+        like_db: 20.0,
+        ..plain("tenfields.mkv", "-map 0:v -c:v libx264 -flags +ildct+ilme -x264opts tff=1:bframes=0 -pix_fmt yuv420p10le")
+    },
     Made { like_db: 20.0, ..plain("422fields.mp4", "-map 0:v -c:v libx264 -flags +ildct+ilme -x264opts tff=1:bframes=0 -pix_fmt yuv422p") },
 ];
 

@@ -1,6 +1,7 @@
 //! `inspect --write-manifest`: FILE.toml beside FILE.onnx. What the options do not say is left to be filled in, in such a way that a
 //! manifest that is not filled in is refused: preprocessing that is wrong looks plausible.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::Args;
@@ -71,6 +72,10 @@ pub fn write(args: &Args) -> Result<Written> {
     // All axes but the channels' are cells; which numbers of a cell are class scores nothing in the file tells.
     let dense = network.output_shape().iter().skip(2).any(|&size| size > 1);
     let cells = if dense { CELLS } else { "" };
+    let labels = match &args.labels {
+        Some(file) => format!("labels = {}\n", quoted(&labels(file, &path, network.output_shape(), dense)?)),
+        None => "# labels = \"labels.txt\"  # a label a line, in index order\n".to_owned(),
+    };
     let open: Vec<&str> = [("colour", colour.is_none()), ("mean", mean.is_none()), ("std", std.is_none()), ("output.cells", dense)]
         .iter()
         .filter(|(_, open)| *open)
@@ -95,7 +100,7 @@ pub fn write(args: &Args) -> Result<Written> {
          \n\
          [output]\n\
          {output}\
-         # labels = \"labels.txt\"  # a label a line, in index order\n\
+         {labels}\
          {cells}",
         file = quoted(name),
         sha256 = manifest::sha256(model)?,
@@ -108,6 +113,21 @@ pub fn write(args: &Args) -> Result<Written> {
     }
     tensor_file::write_whole(&path, text.as_bytes())?;
     Ok(Written { path, open })
+}
+
+/// How the manifest names a file of labels: by its name alone where both lie in one folder.
+fn labels(file: &Path, manifest: &Path, output: &[usize], dense: bool) -> Result<String> {
+    let unreadable = |error| Error::no_input(format!("--labels {}: cannot be read as text", file.display())).with_source(error);
+    let count = fs::read_to_string(file).map_err(unreadable)?.lines().count();
+    let classes: usize = output.iter().product();
+    if !dense && count != classes {
+        return Err(Error::data(format!("--labels {}: has {count} lines, and the network {classes} classes", file.display())));
+    }
+    let whole = fs::canonicalize(file).map_err(unreadable)?;
+    let folder = manifest.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let beside = fs::canonicalize(folder).is_ok_and(|folder| whole.parent() == Some(&folder));
+    let name = if beside { whole.file_name().map(Path::new).unwrap_or(&whole) } else { &whole };
+    name.to_str().map(str::to_owned).ok_or_else(|| Error::usage(format!("--labels {}: the name is not UTF-8", file.display())))
 }
 
 /// The colour order's name; `None` where the network leaves a choice that nobody has made.

@@ -3,6 +3,8 @@
 mod facts;
 mod manifest;
 
+use std::path::PathBuf;
+
 use serde_json::json;
 
 use super::loading::load_network;
@@ -27,6 +29,10 @@ pub struct Args {
     #[arg(long)]
     pub write_manifest: bool,
 
+    /// The classes' names for the manifest: a text file with a name a line, in index order [default: left to fill in].
+    #[arg(long, value_name = "FILE", requires = "write_manifest")]
+    pub labels: Option<PathBuf>,
+
     /// Replace a manifest that is there already [default: refuse].
     #[arg(long, requires = "write_manifest")]
     pub force: bool,
@@ -45,7 +51,7 @@ Examples:
   gradcast inspect
   gradcast inspect --model resnet50.onnx --json
   gradcast inspect --ops
-  gradcast inspect --model resnet50.onnx --write-manifest --colour rgb --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225";
+  gradcast inspect --model resnet50.onnx --write-manifest --colour rgb --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 --labels imagenet1k.txt";
 
 /// Shows a network, or writes a manifest for it.
 pub fn run(args: Args) -> Result<()> {
