@@ -299,6 +299,90 @@ fn sizes_go_through_floats() {
     assert_eq!(loaded(&b.finish(output)).output_shape(), &[1, 36, 2, 2]);
 }
 
+/// A constant before an activation, as a class token is: where it stands it is a bias.
+#[test]
+fn constants_may_be_joined_to_activations() {
+    let mut b = Builder::new(3, 4, 5);
+    let y = b.conv(0, 3, 4, 1, true);
+    let (before, behind) = (b.weights(&[1, 2, 4, 5]), b.weights(&[1, 1, 4, 5]));
+    let [before_values, behind_values] = [(before, 2), (behind, 1)]
+        .map(|(value, channels)| Tensor::from_slice(&b.graph.constants[&value].floats().unwrap()).reshape([1, channels, 4, 5]));
+    let joined = b.with("Concat", &[before, y, y, behind], &[("axis", int(1))]);
+    let mut alone = b.graph.clone();
+    alone.outputs = vec![y];
+    let network = loaded(&b.finish(joined));
+    let names: Vec<&str> = network.steps.iter().map(|step| step.op.rules().name()).collect();
+    assert_eq!(names, ["Conv", "Concat", "Pad", "AddConstant"]);
+    let x = picture(2, &network);
+    let y = infer(&loaded(&alone), &x);
+    let stretched = |constant: Tensor| constant.repeat([2, 1, 1, 1]);
+    assert_near(&infer(&network, &x), &Tensor::cat(&[stretched(before_values), y.shallow_clone(), y, stretched(behind_values)], 1));
+
+    let mut b = Builder::new(3, 4, 5);
+    let y = b.conv(0, 3, 4, 1, true);
+    let token = b.weights(&[1, 1, 4, 5]);
+    let tokens = b.with("Concat", &[token, y], &[("axis", int(1))]);
+    let output = b.classes(tokens, 5, 3);
+    assert_complete(&loaded(&b.finish(output)));
+    let mut b = Builder::new(3, 4, 5);
+    let y = b.conv(0, 3, 4, 1, true);
+    let constant = b.constant(Constant { shape: vec![1, 2, 4, 4], elements: Elements::F32(vec![1.0; 32].into()) });
+    let output = b.with("Concat", &[constant, y], &[("axis", int(1))]);
+    assert!(refused(&b.finish(output)).contains("[1, 2, 4, 4] cannot be joined"));
+    let mut b = Builder::new(3, 4, 5);
+    let constant = b.weights(&[1, 2, 4, 5]);
+    let output = b.with("Concat", &[0, constant, 0], &[("axis", int(1))]);
+    assert!(refused(&b.finish(output)).contains("between two activations"));
+}
+
+/// Encodings of positions go through a convolution of one pixel.
+#[test]
+fn constants_may_be_convolved() {
+    let mut b = Builder::new(4, 5, 6);
+    let (code, weight, bias) = (b.weights(&[1, 2, 5, 6]), b.weights(&[4, 2, 1, 1]), b.weights(&[4]));
+    let tensor = |value, shape: &[i64]| Tensor::from_slice(&b.graph.constants[&value].floats().unwrap()).reshape(shape);
+    let (code_values, weight_values, bias_values) = (tensor(code, &[1, 2, 5, 6]), tensor(weight, &[4, 2, 1, 1]), tensor(bias, &[4]));
+    let made = b.node("Conv", &[code, weight, bias]);
+    let output = b.node("Add", &[0, made]);
+    let network = loaded(&b.finish(output));
+    let x = picture(2, &network);
+    assert_near(&infer(&network, &x), &(&x + code_values.conv2d(&weight_values, Some(bias_values), [1, 1], [0, 0], [1, 1], 1)));
+    let mut b = Builder::new(4, 5, 6);
+    let (code, weight) = (b.weights(&[1, 2, 7, 8]), b.weights(&[4, 2, 3, 3]));
+    let made = b.node("Conv", &[code, weight]);
+    let output = b.node("Add", &[0, made]);
+    assert!(refused(&b.finish(output)).contains("kernel of several pixels"));
+}
+
+/// A norm over the last axis of patches that a file has put in the batch's place.
+#[test]
+fn patches_in_the_batch_s_place_may_be_normalised() {
+    let mut b = Builder::new(3, 4, 4);
+    fixed_at_one(&mut b);
+    let y = b.conv(0, 3, 6, 1, true);
+    let (scale, shift) = (b.weights(&[6]), b.weights(&[6]));
+    let (patches, back) = (b.integers(&[6, 4, 4]), b.integers(&[1, 6, 4, 4]));
+    let turned = b.node("Reshape", &[y, patches]);
+    let turned = b.with("Transpose", &[turned], &[("perm", ints(&[1, 2, 0]))]);
+    let normed = b.with("LayerNormalization", &[turned, scale, shift], &[("axis", int(-1))]);
+    let turned = b.with("Transpose", &[normed], &[("perm", ints(&[2, 0, 1]))]);
+    let y = b.node("Reshape", &[turned, back]);
+    let output = b.classes(y, 6, 3);
+    let moved = loaded(&b.finish(output));
+    assert_complete(&moved);
+
+    let mut b = Builder::new(3, 4, 4);
+    let y = b.conv(0, 3, 6, 1, true);
+    let (scale, shift) = (b.weights(&[6]), b.weights(&[6]));
+    let turned = b.with("Transpose", &[y], &[("perm", ints(&[0, 2, 3, 1]))]);
+    let normed = b.with("LayerNormalization", &[turned, scale, shift], &[("axis", int(-1))]);
+    let y = b.with("Transpose", &[normed], &[("perm", ints(&[0, 3, 1, 2]))]);
+    let output = b.classes(y, 6, 3);
+    let plain = loaded(&b.finish(output));
+    let x = picture(3, &plain);
+    assert_near(&infer(&moved, &x), &infer(&plain, &x));
+}
+
 /// The parts of a split that are taken one by one.
 #[test]
 fn parts_may_come_as_a_sequence() {

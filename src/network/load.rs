@@ -3,6 +3,7 @@
 
 mod folding;
 mod input;
+mod joined;
 mod lifted;
 mod quantised;
 mod sequences;
@@ -198,6 +199,7 @@ impl Loader<'_> {
             || self.fold(node)?
             || self.quantised(node)?
             || self.sequence(node)?
+            || self.joined(node)?
             || self.bytes(node)?
         {
             return Ok(());

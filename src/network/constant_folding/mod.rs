@@ -41,6 +41,7 @@ const TABLE: &[(&str, Fold)] = &[
     ("Clip", pointwise::clip),
     ("Concat", movement::concat),
     ("ConstantOfShape", create::constant_of_shape),
+    ("Conv", product::pixelwise_conv),
     ("Cos", |f| f.each_float(f64::cos)),
     ("CumSum", reduce::running_sum),
     ("DequantizeLinear", quantised::dequantize),

@@ -96,6 +96,29 @@ pub fn gemm(f: &Folding) -> Result<Vec<Array>, String> {
     Ok(vec![product])
 }
 
+/// A convolution whose kernel is one pixel, as encodings of positions have it.
+pub fn pixelwise_conv(f: &Folding) -> Result<Vec<Array>, String> {
+    let (x, weight, bias) = (f.array(0)?, f.array(1)?, f.optional(2)?);
+    let (&[n, c, rows, columns], &[o, inputs, 1, 1]) = (&x.shape[..], &weight.shape[..]) else {
+        return Err("convolves constants with a kernel of several pixels, which is not folded; export with constant folding".to_owned());
+    };
+    let plain = |name: &str, usual: i64| Ok::<_, String>(f.reading.ints(name)?.is_none_or(|all| all.iter().all(|&one| one == usual)));
+    if inputs != c || f.reading.int("group", 1)? != 1 || !plain("strides", 1)? || !plain("pads", 0)? {
+        return Err(format!("weights {:?} on {:?} in groups, steps or with a border, which is not folded", weight.shape, x.shape));
+    }
+    if bias.as_ref().is_some_and(|bias| bias.shape != [o]) {
+        return Err(format!("the bias is not of the {o} channels"));
+    }
+    let pixels = (rows * columns) as isize;
+    let of_x = vec![c as isize * pixels, 0, columns as isize, 1, pixels];
+    let mut y = contract(f, &[n, o, rows, columns, c], 4, &[(&x, of_x), (&weight, vec![0, c as isize, 0, 0, 1])])?;
+    if let Some(bias) = bias {
+        let channel = |place: usize| place / pixels as usize % o;
+        y.values.iter_mut().enumerate().for_each(|(place, value)| *value += bias.values[channel(place)]);
+    }
+    Ok(vec![y])
+}
+
 /// With letters for all axes; no ellipsis.
 pub fn einsum(f: &Folding) -> Result<Vec<Array>, String> {
     let equation: String = f.reading.text("equation", "")?.chars().filter(|c| !c.is_whitespace()).collect();

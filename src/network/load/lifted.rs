@@ -43,6 +43,7 @@ const UNDERSTOOD: &[(&str, Axes)] = &[
     ("HardSigmoid", Axes::None),
     ("HardSwish", Axes::None),
     ("Identity", Axes::None),
+    ("LayerNormalization", Axes::One(-1)),
     ("LeakyRelu", Axes::None),
     ("Log", Axes::None),
     ("LogSoftmax", Axes::One(-1)),
