@@ -335,6 +335,29 @@ fn constants_may_be_joined_to_activations() {
     assert!(refused(&b.finish(output)).contains("between two activations"));
 }
 
+/// A token that the file repeats for a batch of any size.
+#[test]
+fn constants_may_be_stretched_to_the_batch() {
+    let network = |free: bool| {
+        let mut b = Builder::new(3, 4, 5);
+        let y = b.conv(0, 3, 4, 1, true);
+        let token = b.weights(&[1, 1, 4, 5]);
+        let zero = b.integers(&[0]);
+        let rest = b.integers(&[1, 4, 5]);
+        let shape = b.node("Shape", &[0]);
+        let batch = b.with("Gather", &[shape, zero], &[("axis", int(0))]);
+        let target = b.with("Concat", &[batch, rest], &[("axis", int(0))]);
+        let token = if free { b.node("Expand", &[token, target]) } else { token };
+        let tokens = b.with("Concat", &[token, y], &[("axis", int(1))]);
+        let output = b.classes(tokens, 5, 3);
+        loaded(&b.finish(output))
+    };
+    let (free, plain) = (network(true), network(false));
+    let x = picture(3, &plain);
+    assert_near(&infer(&free, &x), &infer(&plain, &x));
+    assert_complete(&free);
+}
+
 /// Encodings of positions go through a convolution of one pixel.
 #[test]
 fn constants_may_be_convolved() {
@@ -365,6 +388,10 @@ fn patches_in_the_batch_s_place_may_be_normalised() {
     let turned = b.node("Reshape", &[y, patches]);
     let turned = b.with("Transpose", &[turned], &[("perm", ints(&[1, 2, 0]))]);
     let normed = b.with("LayerNormalization", &[turned, scale, shift], &[("axis", int(-1))]);
+    let pads = b.integers(&[0, 1, 0, 0, 0, 0]);
+    let padded = b.node("Pad", &[normed, pads]);
+    let (ends, starts, axes) = (b.integers(&[5]), b.integers(&[1]), b.integers(&[1]));
+    let normed = b.node("Slice", &[padded, starts, ends, axes]);
     let turned = b.with("Transpose", &[normed], &[("perm", ints(&[2, 0, 1]))]);
     let y = b.node("Reshape", &[turned, back]);
     let output = b.classes(y, 6, 3);

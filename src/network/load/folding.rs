@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::{Form, Item, Loader, MAX_KNOWN};
 use crate::network::constant_folding;
 use crate::network::graph::{Attribute, Constant, ElementType, Node};
-use crate::network::reading::Reading;
+use crate::network::reading::{Operand, Reading};
 use crate::network::shape_arithmetic::{self, Dim, Known};
 
 impl Loader<'_> {
@@ -58,7 +58,31 @@ impl Loader<'_> {
 
     /// Folds shape arithmetic and what works on constants only: true where the node was that.
     pub fn fold(&mut self, node: &Node) -> Result<bool, String> {
-        Ok(self.fold_shapes(node)? || self.fold_constants(node)?)
+        Ok(self.fold_shapes(node)? || self.fold_constants(node)? || self.stretched_to_batch(node)?)
+    }
+
+    /// A constant that an Expand repeats for every image stays one image's: it broadcasts. True where the node was that.
+    fn stretched_to_batch(&mut self, node: &Node) -> Result<bool, String> {
+        let [Some(of), Some(to)] = node.inputs[..] else { return Ok(false) };
+        let (Some(Item::Constant(constant, _)), Some(Item::Known(known))) = (self.item(Some(of)), self.item(Some(to))) else {
+            return Ok(false);
+        };
+        let Some((&Dim::BATCH, rest)) = known.values.split_first() else { return Ok(false) };
+        let once = constant.shape.len() < known.values.len() || constant.shape.first() == Some(&1);
+        let fixed = rest.iter().all(|size| size.as_fixed().is_some());
+        if node.op_type != "Expand" || !node.domain.is_empty() || constant.floats().is_none() || !once || !fixed {
+            return Ok(false);
+        }
+        let one = Known { values: [&[Dim::of(1)], rest].concat(), ..(**known).clone() };
+        let operands = vec![Operand::Constant(constant), Operand::Known(&one)];
+        let reading = Reading { node, operands, opset: self.graph.opset, fixed_batch: self.network.fixed_batch };
+        let results = constant_folding::fold(&reading, &self.budget)?.unwrap_or_default();
+        for (output, constant) in node.outputs.iter().zip(results) {
+            if let Some(output) = output {
+                self.items[*output] = Some(Item::Constant(Rc::new(constant), None));
+            }
+        }
+        Ok(true)
     }
 
     fn fold_shapes(&mut self, node: &Node) -> Result<bool, String> {

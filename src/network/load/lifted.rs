@@ -21,6 +21,8 @@ enum Axes {
     One(i64),
     /// Attribute `axes`, or this input; all axes where they are left out.
     Several(usize),
+    /// A border for each axis: attribute or input `pads`, and the axes that they are for.
+    Borders,
     /// Nothing: element by element.
     None,
     /// Nothing: it works on the last two.
@@ -52,6 +54,7 @@ const UNDERSTOOD: &[(&str, Axes)] = &[
     ("Min", Axes::None),
     ("Mul", Axes::None),
     ("Neg", Axes::None),
+    ("Pad", Axes::Borders),
     ("Pow", Axes::None),
     ("Reciprocal", Axes::None),
     ("ReduceL2", Axes::Several(1)),
@@ -244,6 +247,21 @@ impl Loader<'_> {
                 set(&mut moved, "perm", Attribute::Ints([vec![0], perm].concat()));
             }
             Axes::One(default) => set(&mut moved, "axis", Attribute::Int(up(reading.int("axis", default)?)?)),
+            Axes::Borders => {
+                let pads = if self.graph.opset < 11 { reading.ints("pads")? } else { reading.optional_integers(1)? };
+                let pads = pads.ok_or("the pads are missing")?;
+                let integers = |values: Vec<i64>| Constant { shape: vec![values.len()], elements: Elements::I64(values.into()) };
+                if let Some(axes) = reading.optional_integers(3)? {
+                    constants[3] = Some(integers(axes.iter().map(|&axis| up(axis)).collect::<Result<_, _>>()?));
+                } else {
+                    let (before, behind) = pads.split_at(pads.len() / 2);
+                    let pads = [&[0], before, &[0], behind].concat();
+                    match self.graph.opset < 11 {
+                        true => set(&mut moved, "pads", Attribute::Ints(pads)),
+                        false => constants[1] = Some(integers(pads)),
+                    }
+                }
+            }
             Axes::Several(index) => {
                 let given = match reading.axes(index, "axes")? {
                     Some(axes) if !axes.is_empty() => axes,

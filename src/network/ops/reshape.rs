@@ -21,7 +21,7 @@ impl Reshape {
     fn to(input: &[usize], shape: Shape) -> Result<Self, String> {
         let (before, after) = (input.iter().product::<usize>(), shape.iter().try_fold(1usize, |p, &s| p.checked_mul(s)));
         if after != Some(before) || shape.first() != Some(&1) {
-            return Err(format!("{input:?} cannot become {shape:?} with the batch axis first"));
+            return Err(format!("{input:?} cannot become {shape:?} with the batch axis first; export with a batch of one"));
         }
         Ok(Reshape { unchanged: input == shape, shape })
     }

@@ -27,7 +27,7 @@ impl Transpose {
             return Err(format!("perm {perm:?} is not an order of {rank} axes"));
         }
         if perm.first() != Some(&0) {
-            return Err(format!("perm {perm:?} moves the batch axis"));
+            return Err(format!("perm {perm:?} moves the batch axis; export with a batch of one"));
         }
         Ok(Transpose { perm })
     }
