@@ -254,7 +254,10 @@ fn what_mixes_the_images_of_a_batch_is_refused() {
     refused_node("Flatten", &[Input], &[("axis", int(2))], &["mixes the batch axis"]);
     refused_node("Flatten", &[Input], &[("axis", int(5))], &["axis 5"]);
     refused_node("Concat", &[Input, Input], &[("axis", int(0))], &["batch"]);
-    refused_node("Concat", &[Input, Weights(&[1, 6, 8, 8])], &[("axis", int(1))], &["constant"]);
+    refused_node("Concat", &[Input, Weights(&[1, 6, 8, 7])], &[("axis", int(1))], &["cannot be joined"]);
+    refused_node("Concat", &[Input, Weights(&[4, 6, 8, 8])], &[("axis", int(1))], &["cannot be joined"]);
+    refused_node("Concat", &[Input, Weights(&[1, 0, 8, 8])], &[("axis", int(1))], &["holds nothing"]);
+    refused_node("Concat", &[Input, Weights(&[1, 6, 8, 8])], &[("axis", int(0))], &["batch"]);
     refused_node("Slice", &[Input, Ints(&[0]), Ints(&[1]), Ints(&[0])], &[], &["batch"]);
     refused_node("Split", &[Input], &[("axis", int(0))], &["batch"]);
     refused_node("Squeeze", &[Input, Ints(&[0])], &[], &["axis 0"]);
