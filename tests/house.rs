@@ -19,15 +19,16 @@ const FLOORS: [(&str, &[&str]); 11] = [
 ];
 
 /// What every module may use. The ground knows only itself.
-const GROUND: [&str; 7] = ["frame", "clock", "error", "telemetry", "process", "simd", "tensor_file"];
+const GROUND: [&str; 8] = ["frame", "clock", "error", "telemetry", "process", "secret", "simd", "tensor_file"];
 
 /// Names that may stand only in these places (beginnings of paths below src).
-const KEPT_IN: [(&[&str], &[&str]); 6] = [
-    (&["gst::", "gst_app::", "gst_video::", "gstreamer::"], &["video/"]),
+const KEPT_IN: [(&[&str], &[&str]); 7] = [
+    (&["gst::", "gst_app::", "gst_video::", "gst_rtsp::", "gst_rtsp_server::", "gstreamer::"], &["video/"]),
     // error.rs turns libtorch's errors into ours.
     (&["tch::", "torch_sys::"], &["network/", "saliency/", "engine/", "error.rs"]),
     (&["prost::"], &["network/onnx"]),
     (&["prometheus::"], &["telemetry"]),
+    (&["tokio::", "axum::", "utoipa::", "sd_notify::"], &["service/", "cli/"]),
     (&["clap::"], &["cli/", "main.rs"]),
     (&["Instant::now", "SystemTime::now", "thread::sleep"], &["clock.rs"]),
 ];

@@ -17,6 +17,25 @@ pub enum Choice {
     Hold(Hold),
 }
 
+/// How targets are chosen, without the memory that following it takes: what is asked of one stream.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Rule {
+    /// See [`Choice::Fixed`].
+    Fixed(Target),
+    /// See [`Choice::Hold`].
+    Hold(Duration),
+}
+
+impl Rule {
+    /// A choice that has seen nothing yet.
+    pub fn choice(&self) -> Choice {
+        match self {
+            Rule::Fixed(target) => Choice::Fixed(target.clone()),
+            Rule::Hold(span) => Choice::hold(*span),
+        }
+    }
+}
+
 impl Choice {
     /// Keeps a class until another has led for `span`.
     pub fn hold(span: Duration) -> Self {

@@ -14,7 +14,7 @@ mod ticket;
 mod worker;
 
 pub use answer::{Class, Explained, FrameAnswer, Numbers, Subject, TermSite};
-pub use choice::Choice;
+pub use choice::{Choice, Rule};
 pub use devices::{Asked, Devices};
 pub use fault::Fault;
 pub use pool::{Batch, Engine, Task};

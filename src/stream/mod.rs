@@ -2,6 +2,7 @@
 
 mod beside;
 mod between;
+pub mod live;
 mod maps;
 mod reader;
 mod recorded;

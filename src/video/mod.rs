@@ -13,6 +13,7 @@ mod durations;
 mod encoder;
 pub mod inventory;
 mod launch;
+pub mod live;
 mod losses;
 mod output;
 mod sink;

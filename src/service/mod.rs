@@ -1,0 +1,9 @@
+//! Many streams for months: supervision, reloading, HTTP, and what systemd is told.
+
+mod operations;
+mod settings;
+mod state;
+
+pub use operations::{Feed, Offer, Operations, Refused};
+pub use settings::{Configuration, Faults, HttpSettings, Settings};
+pub use state::{Latency, Look, Outcomes, Readiness, SinkState, StreamState, Up};

@@ -1,0 +1,12 @@
+//! Live video: sources that run by themselves and may fail at any time, and outputs that many read at once.
+//!
+//! A [`Source`] is one attempt: it decodes until its server ends, fails or falls silent, and is then thrown away; who tries again is the
+//! stream. An [`Output`] lives as long as its stream: it encodes once and hands the packets to every sink, each of which fails and comes
+//! back by itself.
+
+mod settings;
+
+pub use settings::{
+    DeviceInput, FileInput, Input, OutputSettings, Picked, Preview, Push, RtspInput, RtspServerSettings, Segments, SinkKind, SinkSettings,
+    SourceSettings, SrtInput, TestInput, Transport, UdpInput, UriInput,
+};
