@@ -1,9 +1,11 @@
 //! Many streams for months: supervision, reloading, HTTP, and what systemd is told.
 
+mod notify;
 mod operations;
 mod settings;
 mod state;
 
+pub use notify::{Notifier, Pulse, Verdict, Watchdog, status_line};
 pub use operations::{Feed, Offer, Operations, Refused};
 pub use settings::{Configuration, Faults, HttpSettings, Settings};
 pub use state::{Latency, Look, Outcomes, Readiness, SinkState, StreamState, Up};
