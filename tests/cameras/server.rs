@@ -123,7 +123,9 @@ fn camera_factory(settings: &CameraSettings, faults: &Arc<Faults>) -> RTSPMediaF
             "{picture} ! x265enc tune=zerolatency speed-preset=ultrafast bitrate=800 key-int-max={fps} ! \
              rtph265pay name=pay0 pt=96 config-interval=-1"
         ),
-        Codec::Mjpeg => format!("{picture} ! jpegenc ! rtpjpegpay name=pay0 pt=26"),
+        Codec::Mjpeg => {
+            format!("{picture} ! videoconvert ! video/x-raw,colorimetry=(string)1:4:0:0 ! jpegenc ! rtpjpegpay name=pay0 pt=26")
+        }
         Codec::Sound => "audiotestsrc is-live=true ! audio/x-raw,rate=8000,channels=1 ! alawenc ! rtppcmapay name=pay0 pt=8".to_owned(),
     };
     let factory = RTSPMediaFactory::new();

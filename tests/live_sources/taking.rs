@@ -161,7 +161,7 @@ pub fn is_near(colour: [u8; 3], expected: [u8; 3]) -> bool {
 
 /// The upper bars of videotestsrc's smpte pattern, in a frame that it fills.
 pub fn has_bars(live: &LiveFrame) {
-    let bars = [[191, 191, 191], [191, 191, 0], [0, 191, 191], [0, 191, 0], [191, 0, 191], [191, 0, 0], [0, 0, 191]];
+    let bars = [[255, 255, 255], [255, 255, 0], [0, 255, 255], [0, 255, 0], [255, 0, 255], [255, 0, 0], [0, 0, 255]];
     for (number, expected) in bars.into_iter().enumerate() {
         let got = colour(live, (number as f32 + 0.5) / 7.0, 0.3);
         assert!(is_near(got, expected), "bar {number} is {got:?} and should be {expected:?}");

@@ -1,5 +1,6 @@
 //! From the pipeline's thread to whoever takes frames: times that grow, a channel that is never full for a live source.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -36,6 +37,7 @@ pub(super) struct Delivery {
     lossless: bool,
     clock: Clock,
     counters: SourceCounters,
+    came: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -60,7 +62,7 @@ impl Delivery {
         let (halt, halted) = crossbeam_channel::bounded(0);
         let ends = Ends { frames: waiting.clone(), events: heard, halt };
         let state = State { stopped: false, shape: shape.cloned().map(Arc::new), times: Times::default() };
-        let delivery = Delivery { frames, waiting, events, halted, lossless, clock: clock.clone(), counters, state: Mutex::new(state) };
+        let delivery = Delivery { frames, waiting, events, halted, lossless, clock: clock.clone(), counters, came: AtomicU64::new(0), state: Mutex::new(state) };
         (Arc::new(delivery), ends)
     }
 
@@ -97,12 +99,13 @@ impl Delivery {
     /// Another pipeline of the same source begins: its first frame follows the last one of the pipeline before. The end of that one is
     /// the answer, with the running time at which the very first began.
     pub fn begin_anew(&self) -> (Duration, Duration) {
+        self.came.store(0, Ordering::Relaxed);
         self.lock().times.begin_anew()
     }
 
-    /// Whether any frame came since the last pipeline began.
-    pub fn has_frames(&self) -> bool {
-        self.lock().times.came
+    /// Frames that came since the last pipeline began, whether or not anybody took them. Does not wait for one that waits for room.
+    pub fn frames_of_round(&self) -> u64 {
+        self.came.load(Ordering::Relaxed)
     }
 
     pub fn tell(&self, event: Event) {
@@ -125,6 +128,7 @@ impl Delivery {
         if state.stopped {
             return Ok(false);
         }
+        self.came.fetch_add(1, Ordering::Relaxed);
         let (pts, duration) = state.times.next(running.map(Duration::from), claimed, shape.frame_rate);
         let frame = DecodedFrame::new(pts, duration, shape.picture, frame);
         Ok(self.send(LiveFrame { frame, decoded: self.clock.now(), shape }))
@@ -164,7 +168,6 @@ struct Times {
     shift_ns: i64,
     /// The next frame's place is after the last one, whatever it says.
     anew: bool,
-    came: bool,
 }
 
 impl Times {
@@ -173,7 +176,7 @@ impl Times {
     }
 
     fn begin_anew(&mut self) -> (Duration, Duration) {
-        (self.anew, self.came) = (true, false);
+        self.anew = true;
         (self.end(), self.first.unwrap_or_default())
     }
 
@@ -182,7 +185,6 @@ impl Times {
         let at_rate = || rate.map(|(n, d)| Duration::from_secs_f64(f64::from(d) / f64::from(n)));
         let usable = claimed.filter(|&claimed| claimed >= SHORTEST);
         let duration = usable.or_else(at_rate).or(self.last.map(|(_, duration)| duration)).unwrap_or(USUAL);
-        self.came = true;
         let place = self.end();
         let Some((last, _)) = self.last else {
             let pts = running.unwrap_or_default();
@@ -228,11 +230,9 @@ mod tests {
         let mut times = Times::default();
         assert_eq!(row(&mut times, &[Some(80), Some(120)]), [80, 120]);
         assert_eq!(times.begin_anew(), (Duration::from_millis(160), Duration::from_millis(80)));
-        assert!(!times.came);
         assert_eq!(row(&mut times, &[Some(80), Some(120)]), [160, 200]);
         times.begin_anew();
         assert_eq!(row(&mut times, &[None, Some(700), Some(740)]), [240, 280, 320]);
-        assert!(times.came);
     }
 
     #[test]

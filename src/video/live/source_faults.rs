@@ -14,8 +14,8 @@ use crate::secret::Secret;
 
 /// How long a server is asked whether anybody is there, after GStreamer has failed to say.
 const PROBE: Duration = Duration::from_secs(2);
-/// Names of a query's fields whose values are not shown, or parts of them.
-const HUSHED: [&str; 8] = ["pass", "pwd", "token", "secret", "auth", "key", "sig", "user"];
+/// Parts of names of a query's fields whose values are not shown; those that end in `key` are not either.
+const HUSHED: [&str; 7] = ["pass", "pwd", "token", "secret", "auth", "sig", "user"];
 
 /// What a source is called in messages, and what they must not contain.
 #[derive(Debug, Clone)]
@@ -25,7 +25,7 @@ pub(super) struct Place {
     secrets: Vec<Secret>,
     /// Given with the source.
     has_user: bool,
-    /// Host and port of a server that takes TCP connections.
+    /// Host and port of a server that takes TCP connections, where GStreamer may not say why there is none.
     server: Option<(String, u16)>,
 }
 
@@ -44,26 +44,29 @@ impl Place {
         let url = match input {
             Input::Rtsp(rtsp) => Url::parse(&rtsp.url).ok(),
             Input::Uri(uri) => Url::parse(&uri.uri).ok(),
-            _ => None,
+            Input::Srt(_) | Input::Device(_) | Input::File(_) | Input::Udp(_) | Input::Test(_) | Input::Text(_) => None,
         };
         let secrets = password.iter().cloned().chain(url.as_ref().and_then(Url::password).map(Secret::new));
         let has_user = user.is_some() || url.as_ref().is_some_and(|url| !url.username().is_empty());
-        let server = url.as_ref().and_then(|url| Some((url.host_str()?.trim_matches(['[', ']']).to_owned(), port(url)?)));
+        let server = url.as_ref().filter(|url| url.scheme().starts_with("rtsp") || url.scheme().starts_with("http"));
+        let server = server.and_then(|url| Some((url.host_str()?.trim_matches(['[', ']']).to_owned(), port(url)?)));
         Place { name, secrets: secrets.filter(|secret| !secret.reveal().is_empty()).collect(), has_user, server }
     }
 
     /// GStreamer's words without what nobody may read: secrets, and credentials inside URLs.
     pub fn clean(&self, words: &str) -> String {
         let hidden = self.secrets.iter().fold(words.to_owned(), |words, secret| words.replace(secret.reveal(), "…"));
+        // libsoup's messages have the URL and where it leads to behind what is the matter.
+        let hidden = hidden.split(", URL: ").next().unwrap_or_default();
         hidden.split_inclusive([' ', '\'', '"', '(', ')', ',']).map(without_credentials).collect()
     }
 
     /// The error that a message on the bus stands for. May ask the server's address whether anybody is there, until `halted` is closed.
-    pub fn fault(&self, error: &gst::glib::Error, words: &str, missing: Option<&(String, &'static str)>, halted: &Receiver<()>) -> Error {
+    pub fn fault(&self, error: &gst::glib::Error, words: &str, missing: Option<&str>, halted: &Receiver<()>) -> Error {
         let name = &self.name;
         let words = self.clean(words);
-        if let Some((what, package)) = missing {
-            return Error::runtime(format!("{name}: GStreamer has nothing for {what}: install {package} (or what your system calls it)"));
+        if let Some(missing) = missing {
+            return Error::runtime(format!("{name}: {missing}"));
         }
         if error.matches(gst::ResourceError::NotAuthorized) || words.contains("Unauthorized") {
             return Error::runtime(if self.has_user {
@@ -72,8 +75,14 @@ impl Place {
                 format!("{name}: the server wants to know who asks: set `user` and `password_file`")
             });
         }
+        if words.contains("Connection refused") {
+            return Error::runtime(format!("{name}: connection refused: does its server run, and is the port right?"));
+        }
         if let Some(why) = self.server.as_ref().filter(|_| is_vague(error)).and_then(|server| unreachable(server, halted)) {
             return Error::runtime(format!("{name}: {why}"));
+        }
+        if words.starts_with("No supported stream") {
+            return Error::data(format!("{name}: there is no video in it, or not by the `transport` that is asked for"));
         }
         if error.matches(gst::ResourceError::NotFound) {
             return Error::no_input(format!("{name}: {words}: is the name right?"));
@@ -142,7 +151,6 @@ fn port(url: &Url) -> Option<u16> {
     url.port_or_known_default().or(match url.scheme() {
         "rtsp" | "rtspt" | "rtspu" => Some(554),
         "rtsps" => Some(322),
-        "rtmp" => Some(1935),
         _ => None,
     })
 }
@@ -154,11 +162,15 @@ pub(super) fn shown(url: &str) -> String {
     let fields: Vec<String> = query
         .split('&')
         .map(|field| match field.split_once('=') {
-            Some((name, _)) if HUSHED.iter().any(|hushed| name.to_ascii_lowercase().contains(hushed)) => format!("{name}=…"),
+            Some((name, _)) if is_hushed(&name.to_ascii_lowercase()) => format!("{name}=…"),
             _ => field.to_owned(),
         })
         .collect();
     format!("{front}?{}", fields.join("&"))
+}
+
+fn is_hushed(name: &str) -> bool {
+    name.ends_with("key") || HUSHED.iter().any(|hushed| name.contains(hushed))
 }
 
 /// A URL without what stands before an `@` of its authority; other texts as they are.
@@ -242,6 +254,7 @@ mod tests {
             ("http://camera:8080/a@b.m3u8", "http://camera:8080/a@b.m3u8"),
             ("http://camera/x.cgi?user=admin&pwd=hunter2&size=2", "http://camera/x.cgi?user=…&pwd=…&size=2"),
             ("srt://host:9000?passphrase=hunter2hunter2&mode=caller", "srt://host:9000?passphrase=…&mode=caller"),
+            ("srt://host:9000?pbkeylen=16&ApiKey=hunter2", "srt://host:9000?pbkeylen=16&ApiKey=…"),
         ] {
             assert_eq!(shown(url), expected);
         }
@@ -249,8 +262,9 @@ mod tests {
 
     #[test]
     fn words_are_cleaned_of_secrets() {
-        let words = "Unauthorized (401), URL: http://a:hunter2@b/c, Redirect to: (NULL)";
-        assert_eq!(place("rtsp://b/c", None).clean(words), "Unauthorized (401), URL: http://b/c, Redirect to: (NULL)");
+        let words = "Forbidden (403), URL: http://a:hunter2@b/c, Redirect to: (NULL)";
+        assert_eq!(place("rtsp://b/c", None).clean(words), "Forbidden (403)");
+        assert_eq!(place("rtsp://b/c", None).clean("no 'http://a:hunter2@b/c' here"), "no 'http://b/c' here");
         assert_eq!(place("rtsp://b/c", Some("hunter2")).clean("it said hunter2, twice: hunter2"), "it said …, twice: …");
         assert_eq!(place("rtsp://x:hunter3@b/c", None).clean("hunter3"), "…");
     }

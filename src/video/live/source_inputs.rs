@@ -165,7 +165,9 @@ fn test(settings: &SourceSettings, input: &TestInput) -> Result<gst::Pipeline> {
     })?;
     source.set_property_from_value("pattern", &pattern);
     let (width_px, height_px) = input.size_px;
+    // Left to itself the element takes the first layout of its list, which has to be converted.
     let caps = gst::Caps::builder("video/x-raw")
+        .field("format", "I420")
         .field("width", width_px as i32)
         .field("height", height_px as i32)
         .field("framerate", gst::Fraction::new(input.fps as i32, 1))

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crossbeam_channel::TryRecvError;
 use gst::prelude::*;
 
-use super::super::launch::package_for_caps;
+use super::super::launch::{debian_package, package_for_caps};
 use super::super::watch::words;
 use super::settings::{Input, SourceSettings};
 use super::source::Event;
@@ -20,6 +20,8 @@ use crate::error::{Error, Result};
 const MOST_LATE: gst::ClockTime = gst::ClockTime::from_seconds(1);
 /// How long a pipeline that failed is asked for the missing plugin that it may name after its error.
 const AFTERTHOUGHT: gst::ClockTime = gst::ClockTime::from_mseconds(100);
+/// How long frames are waited for that still come of a file that has failed.
+const REST: gst::ClockTime = gst::ClockTime::from_seconds(3);
 /// How often the thread looks whether it is wanted, where no message wakes it.
 const LOOK_UP: gst::ClockTime = gst::ClockTime::from_mseconds(500);
 
@@ -63,12 +65,12 @@ pub(super) fn run(
     let mut prepared = first;
     let mut base = None;
     loop {
-        let outcome = run_once(place, &prepared, delivery, &mut base);
+        let outcome = run_once(settings, place, &prepared, delivery, &mut base);
         let _ = prepared.pipeline.set_state(gst::State::Null);
         match outcome {
             Outcome::Stopped => return,
             Outcome::Failed(error) => return delivery.tell(Event::Failed(error)),
-            Outcome::Ended if !delivery.has_frames() => return delivery.tell(Event::Failed(place.nothing_decoded())),
+            Outcome::Ended if delivery.frames_of_round() == 0 => return delivery.tell(Event::Failed(place.nothing_decoded())),
             Outcome::Ended if !matches!(&settings.input, Input::File(file) if file.repeat) => return delivery.tell(Event::Ended),
             Outcome::Ended => {}
         }
@@ -88,6 +90,20 @@ pub(super) fn run(
     }
 }
 
+/// A missing-plugin message in words.
+fn what_is_missing(message: &gst::StructureRef) -> String {
+    let kind = message.get::<&str>("type").unwrap_or_default();
+    let name = message.get::<&str>("name").unwrap_or("a plugin");
+    let package = match (kind, message.get::<&str>("detail")) {
+        ("urisource", Ok("http" | "https" | "rtsp" | "rtsps")) => "gstreamer1.0-plugins-good",
+        ("urisource", Ok("rtmp" | "rtmps" | "srt")) => "gstreamer1.0-plugins-bad",
+        ("urisource", Ok(scheme)) => return format!("GStreamer reads no {scheme}: is the URL right?"),
+        ("element", Ok(element)) => debian_package(element),
+        _ => package_for_caps(&message.get::<gst::Caps>("detail").map(|caps| caps.to_string()).unwrap_or_default()),
+    };
+    format!("GStreamer has nothing for {name}: install {package} (or what your system calls it)")
+}
+
 /// Sets a pipeline's zero to where the one before it ended: `played` after the first one's.
 fn keep_time(pipeline: &gst::Pipeline, base: gst::ClockTime, played: Duration) {
     let planned = base + gst::ClockTime::try_from(played).unwrap_or(gst::ClockTime::ZERO);
@@ -96,13 +112,21 @@ fn keep_time(pipeline: &gst::Pipeline, base: gst::ClockTime, played: Duration) {
     pipeline.set_base_time(planned.max(now.saturating_sub(MOST_LATE)));
 }
 
-fn run_once(place: &Place, prepared: &Prepared, delivery: &Arc<Delivery>, base: &mut Option<gst::ClockTime>) -> Outcome {
+fn run_once(
+    settings: &SourceSettings,
+    place: &Place,
+    prepared: &Prepared,
+    delivery: &Arc<Delivery>,
+    base: &mut Option<gst::ClockTime>,
+) -> Outcome {
+    let is_file = matches!(settings.input, Input::File(_));
     let pipeline = &prepared.pipeline;
     let bus = pipeline.bus().expect("a pipeline has a bus");
     let refused = pipeline.set_state(gst::State::Playing).is_err();
     let mut missing = None;
     let mut patience = if refused { AFTERTHOUGHT } else { LOOK_UP };
     let mut fault: Option<(gst::glib::Error, String)> = None;
+    let mut seen = 0;
     loop {
         let message = bus.timed_pop(patience);
         let halted = delivery.halted();
@@ -110,11 +134,13 @@ fn run_once(place: &Place, prepared: &Prepared, delivery: &Arc<Delivery>, base: 
             return Outcome::Stopped;
         }
         let Some(message) = message else {
-            if patience == LOOK_UP {
+            let came = delivery.frames_of_round();
+            if patience == LOOK_UP || (patience == REST && came != seen) {
+                seen = came;
                 continue;
             }
             return Outcome::Failed(match &fault {
-                Some((error, words)) => place.fault(error, words, missing.as_ref(), halted),
+                Some((error, words)) => place.fault(error, words, missing.as_deref(), halted),
                 None => Error::runtime(format!("{}: its pipeline does not start, and does not say why", place.name)),
             });
         };
@@ -123,7 +149,8 @@ fn run_once(place: &Place, prepared: &Prepared, delivery: &Arc<Delivery>, base: 
             MessageView::Error(said) => {
                 tracing::debug!(source = %place.name, "{}", place.clean(&words(&said.error(), said.debug().as_deref())));
                 fault.get_or_insert_with(|| (said.error(), words(&said.error(), said.debug().as_deref())));
-                patience = AFTERTHOUGHT;
+                // What a file has before its fault is decoded, and goes out as far as it comes.
+                patience = if is_file && delivery.frames_of_round() > 0 { REST } else { AFTERTHOUGHT };
             }
             MessageView::Warning(said) => {
                 tracing::debug!(source = %place.name, "{}", place.clean(&words(&said.error(), said.debug().as_deref())));
@@ -140,9 +167,7 @@ fn run_once(place: &Place, prepared: &Prepared, delivery: &Arc<Delivery>, base: 
             MessageView::Eos(_) if !prepared.tail.is_linked() => return Outcome::Ended,
             MessageView::Element(said) => {
                 if let Some(structure) = said.structure().filter(|structure| structure.name() == "missing-plugin") {
-                    let name = structure.get::<String>("name").unwrap_or_else(|_| "a plugin".to_owned());
-                    let detail = structure.get::<gst::Caps>("detail").map(|caps| caps.to_string()).unwrap_or_default();
-                    missing = Some((name, package_for_caps(&detail)));
+                    missing.get_or_insert_with(|| what_is_missing(structure));
                 }
             }
             MessageView::Application(said) => {
@@ -150,6 +175,7 @@ fn run_once(place: &Place, prepared: &Prepared, delivery: &Arc<Delivery>, base: 
                 let text = || structure.get::<String>("text").unwrap_or_default();
                 match structure.name().as_str() {
                     ENDED if fault.is_none() => return Outcome::Ended,
+                    ENDED => patience = AFTERTHOUGHT,
                     NO_VIDEO if fault.is_none() && missing.is_none() => return Outcome::Failed(place.no_video()),
                     UNUSABLE => return Outcome::Failed(Error::data(format!("{}: {}", place.name, text()))),
                     _ => {}
