@@ -55,6 +55,10 @@ fn elements(report: &mut String, inventory: &Inventory) -> usize {
     for element in &inventory.missing {
         line(report, format_args!("  MISSING  {} ({}); Debian package {}", element.name, element.purpose, element.package));
     }
+    // Nothing is wrong with a machine that only overlays files.
+    for element in &inventory.missing_live {
+        line(report, format_args!("  none     {} ({}), for live streams; Debian package {}", element.name, element.purpose, element.package));
+    }
     let mut packages: Vec<&str> = inventory.missing.iter().map(|element| element.package).collect();
     packages.sort_unstable();
     packages.dedup();
@@ -151,15 +155,16 @@ fn networks(report: &mut String) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::video::inventory::ELEMENTS;
+    use crate::video::inventory::{ELEMENTS, LIVE};
 
     #[test]
     fn a_missing_element_comes_with_its_package_and_one_command() {
         let named = |name: &str| *ELEMENTS.iter().find(|element| element.name == name).expect("an element of the list");
         let missing = vec![named("x264enc"), named("qtdemux"), named("mp4mux")];
         let mut report = String::new();
-        let inventory = Inventory { version: "GStreamer 1.22.0".to_owned(), there: vec![named("appsrc")], missing };
+        let inventory = Inventory { version: "GStreamer 1.22.0".to_owned(), there: vec![named("appsrc")], missing, missing_live: vec![LIVE[0]] };
         assert_eq!(elements(&mut report, &inventory), 3);
+        assert!(report.contains("  none     rtspsrc (RTSP cameras), for live streams; Debian package gstreamer1.0-plugins-good\n"), "{report}");
         assert!(report.contains("  MISSING  x264enc (writing H.264); Debian package gstreamer1.0-plugins-ugly\n"), "{report}");
         assert!(report.ends_with("  to do    sudo apt-get install gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly\n"), "{report}");
     }
