@@ -9,13 +9,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
-use gradcast::service::{
-    Faults, Feed, Latency, Look, Offer, Operations, Outcomes, Readiness, Refused, SinkState, StreamState, Up,
-};
+use gradcast::service::{Faults, Feed, Latency, Look, Offer, Operations, Outcomes, Readiness, Refused, SinkState, StreamState, Up};
 use gradcast::telemetry::{Counter, Registry};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+pub use moving::Moving;
 pub use served::{Served, settings};
 
 pub const METHODS: [&str; 3] = ["fullgrad", "simple-fullgrad", "input-x-gradient"];
@@ -168,9 +167,8 @@ fn faults(document: &Value) -> Vec<String> {
 
 fn faults_of_new(document: &Value) -> Vec<String> {
     let mut faults = faults(document);
-    let is_name = |name: &str| {
-        (1..=64).contains(&name.chars().count()) && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
-    };
+    let is_name =
+        |name: &str| (1..=64).contains(&name.chars().count()) && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
     if !document["name"].as_str().is_some_and(is_name) {
         faults.push("name: has to be 1 to 64 letters, digits, - and _".into());
     }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
+use crossbeam_channel::bounded;
 use gradcast::secret::Secret;
 use gradcast::service::http::{Limits, Listening};
 use gradcast::service::{HttpSettings, Operations};
@@ -24,11 +25,21 @@ pub struct Served {
 
 impl Served {
     pub fn start(operations: Arc<dyn Operations>, settings: &HttpSettings, limits: Limits) -> gradcast::error::Result<Self> {
-        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
-        let listening = runtime.block_on(Listening::open(settings))?.with_limits(limits);
-        let address = listening.address();
         let (stop, stopped) = oneshot::channel::<()>();
-        let thread = thread::spawn(move || runtime.block_on(listening.serve(operations, async { drop(stopped.await) })));
+        let (opened, address) = bounded(1);
+        let settings = settings.clone();
+        // In a thread of its own, since tests may have a runtime that must not wait for another.
+        let thread = thread::spawn(move || {
+            let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+            match runtime.block_on(Listening::open(&settings)) {
+                Ok(listening) => {
+                    opened.send(Ok(listening.address())).expect("who has started it waits");
+                    runtime.block_on(listening.with_limits(limits).serve(operations, async { drop(stopped.await) }));
+                }
+                Err(error) => opened.send(Err(error)).expect("who has started it waits"),
+            }
+        });
+        let address = address.recv().expect("it opens or says why not")?;
         Ok(Served { address, stop: Some(stop), thread: Some(thread) })
     }
 

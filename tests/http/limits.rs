@@ -25,7 +25,8 @@ fn a_body_that_is_too_large_is_refused() {
         assert_eq!((answer.status, answer.error()), (413, "the body is larger than 100 bytes".into()));
     }
     let mut chunked = Connection::open(served.address);
-    let head = "PATCH /api/v1/streams/front HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let head =
+        "PATCH /api/v1/streams/front HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
     chunked.send(&format!("{head}c8\r\n{}\r\n0\r\n\r\n", of(200))).unwrap();
     assert_eq!(chunked.answer().status, 413);
 }
@@ -34,7 +35,8 @@ fn a_body_that_is_too_large_is_refused() {
 fn a_body_that_does_not_come_is_not_waited_for() {
     let (_, served) = limited(Limits { body: SHORT, ..Limits::default() });
     let mut slow = Connection::open(served.address);
-    slow.send("POST /api/v1/streams HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{\"na").unwrap();
+    slow.send("POST /api/v1/streams HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{\"na")
+        .unwrap();
     let answer = slow.answer();
     assert_eq!((answer.status, answer.error()), (408, "the body did not come within 200ms".into()));
     assert!(slow.rest().is_empty(), "the connection is closed");

@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gradcast::service::http::Limits;
 use gradcast::service::Operations;
+use gradcast::service::http::Limits;
 use serde_json::{Value, json};
 
 use crate::client::{Connection, get, until};
@@ -216,7 +216,8 @@ fn live_answers_end_with_the_service() {
     let fake = Fake::with(&["front"]);
     fake.show("front", picture(1, 100));
     let served = Served::new(fake, None);
-    let mut live = ["/api/v1/events", "/api/v1/previews?streams=front", "/api/v1/streams/front/preview.mjpeg"].map(|path| watch(&served, path));
+    let mut live =
+        ["/api/v1/events", "/api/v1/previews?streams=front", "/api/v1/streams/front/preview.mjpeg"].map(|path| watch(&served, path));
     served.stop();
     for connection in &mut live {
         assert!(connection.rest().ends_with(b"0\r\n\r\n"), "ended, not cut off");

@@ -144,7 +144,9 @@ fn a_service_that_ends_says_so() {
 #[test]
 fn what_is_not_there_is_said_in_json() {
     let served = Served::new(Fake::with(&["front"]), None);
-    for path in ["/nothing", "/api/v1", "/api/v1/streams/", "/api/v1/streams/front/preview.gif", "/page/", "/page/none.js", "/page/..%2fmod.rs"] {
+    for path in
+        ["/nothing", "/api/v1", "/api/v1/streams/", "/api/v1/streams/front/preview.gif", "/page/", "/page/none.js", "/page/..%2fmod.rs"]
+    {
         let answer = get(served.address, path);
         assert_eq!(answer.status, 404, "{path}");
         answer.error();

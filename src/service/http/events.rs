@@ -146,10 +146,7 @@ mod tests {
         let two = news(&[("a", "1"), ("b", "2")], "up");
         assert_eq!(told(&nothing, &news(&[], "up")), "event: service\ndata: up\n\nevent: streams\ndata: []\n\nevent: time\ndata: {}\n\n");
         assert_eq!(told(&one, &one), "event: time\ndata: {}\n\n");
-        assert_eq!(
-            told(&one, &two),
-            "event: stream\ndata: 2\n\nevent: streams\ndata: [\"a\",\"b\"]\n\nevent: time\ndata: {}\n\n"
-        );
+        assert_eq!(told(&one, &two), "event: stream\ndata: 2\n\nevent: streams\ndata: [\"a\",\"b\"]\n\nevent: time\ndata: {}\n\n");
         assert_eq!(told(&two, &one), "event: streams\ndata: [\"a\"]\n\nevent: time\ndata: {}\n\n");
         assert_eq!(told(&one, &news(&[("a", "3")], "up")), "event: stream\ndata: 3\n\nevent: time\ndata: {}\n\n");
     }

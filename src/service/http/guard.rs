@@ -120,7 +120,8 @@ fn without_port(authority: &str) -> &str {
 }
 
 fn is_own_host(hosts: &[String], uri: &Uri, headers: &HeaderMap) -> Answer<()> {
-    let said = uri.authority().map(|authority| authority.as_str()).or_else(|| headers.get(header::HOST).and_then(|host| host.to_str().ok()));
+    let said =
+        uri.authority().map(|authority| authority.as_str()).or_else(|| headers.get(header::HOST).and_then(|host| host.to_str().ok()));
     // No browser leaves it out.
     let Some(host) = said.map(without_port) else { return Ok(()) };
     let loopback = host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());

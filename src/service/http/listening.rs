@@ -151,7 +151,9 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 
 fn refused(address: SocketAddr, error: &io::Error) -> Error {
     let what = match error.kind() {
-        io::ErrorKind::AddrInUse => "the port is taken; end the program that has it (ss -ltnp shows which), or set another [http] listen".into(),
+        io::ErrorKind::AddrInUse => {
+            "the port is taken; end the program that has it (ss -ltnp shows which), or set another [http] listen".into()
+        }
         io::ErrorKind::AddrNotAvailable => {
             "this machine has no such address; set one of its own (ip address shows them), or 0.0.0.0 for all, as [http] listen".into()
         }

@@ -1,11 +1,12 @@
 //! The page's files, compiled in.
 
-use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 
 use super::answer::{Answer, Failure};
+use super::routes::Shared;
 
 const INDEX: &str = include_str!("page/index.html");
 const LOGIN: &str = include_str!("page/login.html");
@@ -28,9 +29,13 @@ const FILES: [(&str, &str, &str); 8] = [
 /// In the log-in form, where a sentence stands after a wrong token.
 const WRONG: &str = "<!-- wrong -->";
 
+/// In the page, where there is something to log out of.
+const LEAVE: &str = "<!-- log out -->";
+
 /// The page.
-pub async fn index() -> Response {
-    Html(INDEX).into_response()
+pub async fn index(State(shared): State<Shared>) -> Response {
+    let leave = r#"<form method="post" action="logout"><button class="plain">Log out</button></form>"#;
+    Html(INDEX.replace(LEAVE, if shared.guard().has_token() { leave } else { "" })).into_response()
 }
 
 /// One of its files.
@@ -61,6 +66,7 @@ mod tests {
             let found = all.replace("http://www.w3.org/2000/svg", "").contains(foreign);
             assert!(!found, "the page has {foreign}");
         }
+        assert!(INDEX.contains(LEAVE));
         assert!(LOGIN.contains(WRONG) && login(true).contains("not the token") && !login(false).contains("not the token"));
     }
 }

@@ -66,7 +66,9 @@ fn served() -> [MethodRouter<Shared>; PATHS.len()] {
 pub fn router(shared: Shared) -> Router {
     let router = PATHS.into_iter().zip(served()).fold(Router::new(), |router, (path, served)| router.route(path, served));
     router
-        .fallback(async |uri: Uri| Failure::new(StatusCode::NOT_FOUND, format!("there is nothing at {}; see /api/v1/openapi.json", uri.path())))
+        .fallback(async |uri: Uri| {
+            Failure::new(StatusCode::NOT_FOUND, format!("there is nothing at {}; see /api/v1/openapi.json", uri.path()))
+        })
         .method_not_allowed_fallback(async |method: Method, uri: Uri| {
             Failure::new(StatusCode::METHOD_NOT_ALLOWED, format!("{} takes no {method}; the header Allow says what it takes", uri.path()))
         })
@@ -120,9 +122,9 @@ impl Shared {
 
     /// An answer that goes on, as one of a bounded number, until it ends or the service does.
     pub fn watched(&self, parts: impl Stream<Item = Bytes> + Unpin + Send + 'static) -> Answer<impl Stream<Item = Bytes> + Send + 'static> {
-        let permit: OwnedSemaphorePermit = Arc::clone(&self.0.watchers).try_acquire_owned().map_err(|_| {
-            Failure::new(StatusCode::SERVICE_UNAVAILABLE, "too many watch already; close a page or a viewer and try again")
-        })?;
+        let permit: OwnedSemaphorePermit = Arc::clone(&self.0.watchers)
+            .try_acquire_owned()
+            .map_err(|_| Failure::new(StatusCode::SERVICE_UNAVAILABLE, "too many watch already; close a page or a viewer and try again"))?;
         let stop = WatchStream::new(self.0.stopped.clone()).filter(|stopped| *stopped).map(|_| None);
         let parts = parts.map(Some).chain(tokio_stream::once(None)).merge(stop);
         Ok(parts.map_while(move |part| {
