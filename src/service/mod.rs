@@ -1,5 +1,6 @@
 //! Many streams for months: supervision, reloading, HTTP, and what systemd is told.
 
+pub mod http;
 mod notify;
 mod operations;
 mod settings;
