@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::thread;
 
-use super::options::network::DEFAULT_NETWORK;
+use crate::config::model::DEFAULT_NETWORK;
 use crate::engine::cuda::{self, Card};
 use crate::error::{Error, Result};
 use crate::network::catalogue;
