@@ -163,7 +163,8 @@ mod tests {
 
     #[test]
     fn lines_are_those_of_the_file() {
-        let (node, faults) = of_toml("# a comment\n[http]\nlisten = \"x\"\n\n[[stream]]\nname = \"a\"\nevery = 0x10\n[[stream]]\nfloor = 1_0.5\n");
+        let (node, faults) =
+            of_toml("# a comment\n[http]\nlisten = \"x\"\n\n[[stream]]\nname = \"a\"\nevery = 0x10\n[[stream]]\nfloor = 1_0.5\n");
         assert_eq!(faults, []);
         let listen = node.get("http").and_then(|http| http.get("listen")).expect("a value");
         assert_eq!((listen.line, listen.text()), (Some(3), Some("x")));

@@ -34,7 +34,7 @@ pub struct Settings {
 }
 
 /// See [`Settings::http`].
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct HttpSettings {
     /// Address and port; port 0 takes a free one.
     pub listen: SocketAddr,
