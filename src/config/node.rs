@@ -112,11 +112,15 @@ impl Node {
 pub fn of_toml(text: &str) -> (Node, Vec<(usize, String)>) {
     let lines = Lines(text);
     let (table, errors) = DeTable::parse_recoverable(text);
-    let faults = errors.iter().map(|error| {
+    let told = errors.iter().map(|error| {
         let line = error.span().map_or(1, |span| lines.line(span.start));
         (line, error.message().trim().replace('\n', "; "))
     });
-    (Node { line: Some(1), value: lines.table(table.get_ref()) }, faults.collect())
+    let mut faults: Vec<(usize, String)> = told.collect();
+    faults.sort();
+    // What follows on a line that is broken already says nothing new.
+    faults.dedup_by_key(|(line, _)| *line);
+    (Node { line: Some(1), value: lines.table(table.get_ref()) }, faults)
 }
 
 struct Lines<'a>(&'a str);

@@ -11,7 +11,7 @@ mod wrong;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use gradcast::config::{self, Opened};
 use gradcast::error::Error;
@@ -105,9 +105,9 @@ fn texts_stand_for_kinds_of_sources() {
     assert!(matches!(input("http://c/x.m3u8"), Input::Uri(uri) if uri.uri == "http://c/x.m3u8"));
     assert!(matches!(input("srt://c:9000?mode=listener"), Input::Srt(srt) if srt.latency.as_millis() == 120));
     assert!(matches!(input("udp://239.1.2.3:5000"), Input::Udp(udp) if udp.listen.port() == 5000));
-    assert!(matches!(input("/dev/video0"), Input::Device(device) if device.path == PathBuf::from("/dev/video0")));
+    assert!(matches!(input("/dev/video0"), Input::Device(device) if device.path == Path::new("/dev/video0")));
     assert!(matches!(input("clip.mp4"), Input::File(file) if file.path == place.path("clip.mp4") && file.real_time && !file.repeat));
-    assert!(matches!(input("file:///a/clip.mp4"), Input::File(file) if file.path == PathBuf::from("/a/clip.mp4")));
+    assert!(matches!(input("file:///a/clip.mp4"), Input::File(file) if file.path == Path::new("/a/clip.mp4")));
 }
 
 #[test]
