@@ -5,8 +5,17 @@
 //! back by itself.
 
 mod settings;
+mod shape;
+mod source;
+mod source_delivery;
+mod source_faults;
+mod source_inputs;
+mod source_run;
+mod source_tail;
 
 pub use settings::{
     DeviceInput, FileInput, Input, OutputSettings, Picked, Preview, Push, RtspInput, RtspServerSettings, Segments, SinkKind, SinkSettings,
     SourceSettings, SrtInput, TestInput, Transport, UdpInput, UriInput,
 };
+pub use shape::Shape;
+pub use source::{Event, LiveFrame, Source, SourceCounters};
