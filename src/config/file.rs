@@ -79,15 +79,15 @@ pub fn open(path: &Path) -> Result<Opened> {
         return Err(found.into_error());
     };
     let words = &daemon.engine;
-    let devices = match words.device.open() {
+    let devices = match devices(&words.device) {
         Ok((devices, remark)) => {
             if let Some(remark) = remark {
                 found.warn("engine.device", remark);
             }
             devices
         }
-        Err(error) => {
-            found.lack("engine.device", told(&error));
+        Err(fault) => {
+            found.lack("engine.device", fault);
             return Err(found.into_error());
         }
     };
@@ -114,6 +114,14 @@ pub fn open(path: &Path) -> Result<Opened> {
     let warnings = found.warnings();
     let configuration = Arc::new(Running { path: path.to_owned(), daemon, around: Surroundings { rtsp: rtsp.is_some(), ..around } });
     Ok(Opened { settings, configuration, level, warnings })
+}
+
+/// Opens what the devices need. Faults speak of the key, not of the command line's option.
+pub fn devices(asked: &engine::Asked) -> std::result::Result<(engine::Devices, Option<String>), String> {
+    asked.open().map_err(|error| {
+        let text = told(&error);
+        text.strip_prefix(&format!("--device {asked}: ")).unwrap_or(&text).replace("--device cpu", "\"cpu\"")
+    })
 }
 
 /// The file of a running service.
@@ -162,6 +170,13 @@ impl Configuration for Running {
 
     fn document(&self, settings: &live::Settings) -> Json {
         document::of(settings)
+    }
+
+    fn together(&self, streams: &[&live::Settings]) -> Result<(), Faults> {
+        let clashes = stream::clashes(streams);
+        let faults = clashes.into_iter().map(|(stream, key, fault)| format!("stream.{}.{key}: {fault}", streams[stream].name));
+        let faults: Vec<String> = faults.collect();
+        if faults.is_empty() { Ok(()) } else { Err(Faults(faults)) }
     }
 }
 

@@ -20,7 +20,7 @@ mod tables;
 mod units;
 
 pub use daemon::{Daemon, EngineWords};
-pub use file::{Opened, Survey, open, serves, survey};
+pub use file::{Opened, Survey, devices, open, serves, survey};
 pub use findings::Findings;
 pub use secrets::Vault;
 pub use sink::kind_name;

@@ -73,6 +73,12 @@ pub trait Configuration: Send + Sync {
     /// All that is wrong.
     fn change(&self, current: &live::Settings, changes: &Value) -> Result<live::Settings, Faults>;
 
+    /// Whether streams can run side by side: no two have one path of the RTSP server, one folder, one camera.
+    ///
+    /// # Errors
+    /// Who has what already.
+    fn together(&self, streams: &[&live::Settings]) -> Result<(), Faults>;
+
     /// The document of a stream, with every key; secrets left out.
     fn document(&self, settings: &live::Settings) -> Value;
 }

@@ -73,6 +73,20 @@ fn some_keys_of_a_running_stream_change() {
 }
 
 #[test]
+fn streams_that_cannot_run_side_by_side_are_found() {
+    let place = Place::new();
+    let text = "[[stream]]\nname = 'a'\nsource = '/dev/video0'\nsink = ['rtsp', 'x/']\n";
+    let opened = place.open(text).unwrap();
+    let a = &opened.settings.streams[0];
+    let document = json!({ "name": "b", "source": "/dev/video1", "sink": [{ "kind": "rtsp", "path": "a" }, "y/"] });
+    let b = opened.configuration.stream(&document).unwrap();
+    let faults = opened.configuration.together(&[a, &b]).unwrap_err().0;
+    assert_eq!(faults, ["stream.b.sink[1].path: a path is one stream's, and stream.a.sink[1].path has it already; give another"]);
+    let apart = opened.configuration.change(&b, &json!({ "sink": ["rtsp"] })).unwrap();
+    assert_eq!(opened.configuration.together(&[a, &apart]), Ok(()));
+}
+
+#[test]
 fn without_a_token_documents_cannot_send_secrets_anywhere() {
     let place = Place::new();
     let opened = place.open(CAMERA).unwrap();

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use gst::prelude::*;
 
 use super::super::launch::{debian_package, pipeline, pipeline_text};
-use super::settings::{Input, SourceSettings};
+use super::settings::{Input, SinkKind, SourceSettings};
 use crate::error::{Error, Result};
 use crate::words;
 
@@ -19,6 +19,17 @@ macro_rules! texts {
 
 /// Every pipeline of live streams, by the name of its file.
 const TEXTS: &[(&str, &str)] = texts![
+    "live_encoder.gst",
+    "live_preview.gst",
+    "live_sink_device.gst",
+    "live_sink_file.gst",
+    "live_sink_hls.gst",
+    "live_sink_push_rtmp.gst",
+    "live_sink_push_rtsp.gst",
+    "live_sink_push_srt.gst",
+    "live_sink_rtsp.gst",
+    "live_sink_segments.gst",
+    "live_sink_text.gst",
     "live_source_file.gst",
     "live_source_rtsp.gst",
     "live_source_srt.gst",
@@ -73,6 +84,34 @@ pub fn source_lacks(settings: &SourceSettings) -> Result<(usize, Vec<Lacking>)> 
         needed.extend(elements_of(own));
     }
     needed.extend(also.iter().map(|element| element.to_string()));
+    lacking(needed)
+}
+
+/// The same for a sink, with what every output needs before it.
+///
+/// # Errors
+/// Kind::Config where an operator's own pipeline cannot be read.
+pub fn sink_lacks(sink: &SinkKind, folder: Option<&Path>) -> Result<(usize, Vec<Lacking>)> {
+    let name = match sink {
+        SinkKind::Rtsp { .. } => "live_sink_rtsp.gst",
+        SinkKind::Push(push) => match push.url.split_once("://").map(|(scheme, _)| scheme) {
+            Some("rtmp" | "rtmps") => "live_sink_push_rtmp.gst",
+            Some("srt") => "live_sink_push_srt.gst",
+            _ => "live_sink_push_rtsp.gst",
+        },
+        SinkKind::Segments(_) => "live_sink_segments.gst",
+        SinkKind::Hls(_) => "live_sink_hls.gst",
+        SinkKind::Device(_) => "live_sink_device.gst",
+        SinkKind::File(_) => "live_sink_file.gst",
+        SinkKind::Text(_) => "live_sink_text.gst",
+    };
+    let mut needed = BTreeSet::new();
+    for name in ["live_encoder.gst", "live_preview.gst", name] {
+        needed.extend(elements_of(&text(folder, name)?));
+    }
+    if let SinkKind::Text(own) = sink {
+        needed.extend(elements_of(own));
+    }
     lacking(needed)
 }
 
@@ -176,6 +215,10 @@ mod tests {
         assert!(needed >= 10, "{needed}");
         let test = TestInput { pattern: "ball".to_owned(), size_px: (64, 64), fps: 1 };
         assert!(source_lacks(&settings(Input::Test(test))).unwrap().0 >= 6);
+        let (needed, _) = sink_lacks(&SinkKind::Device(PathBuf::from("/dev/video9")), None).unwrap();
+        assert!(needed >= 6, "{needed}");
+        let (_, lacks) = sink_lacks(&SinkKind::Text("h264parse ! nosuchsink".to_owned()), None).unwrap();
+        assert_eq!(lacks.iter().map(|lacking| lacking.element.as_str()).collect::<Vec<_>>(), ["nosuchsink"]);
         let (_, lacks) = source_lacks(&settings(Input::Text("nosuchsrc ! avdec_nosuch".to_owned()))).unwrap();
         let lacks: Vec<(&str, &str)> = lacks.iter().map(|lacking| (lacking.element.as_str(), lacking.package)).collect();
         assert_eq!(lacks, [("avdec_nosuch", "gstreamer1.0-libav"), ("nosuchsrc", "gstreamer1.0-plugins-good")]);
