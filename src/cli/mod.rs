@@ -9,8 +9,6 @@ mod loading;
 pub mod options;
 pub mod overlay;
 mod signals;
-mod target;
-mod view;
 
 use std::io::{self, Write};
 

@@ -12,6 +12,7 @@ mod source_faults;
 mod source_inputs;
 mod source_run;
 mod source_tail;
+pub mod texts;
 
 pub use settings::{
     DeviceInput, FileInput, Input, OutputSettings, Picked, Preview, Push, RtspInput, RtspServerSettings, Segments, SinkKind, SinkSettings,

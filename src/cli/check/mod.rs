@@ -1,11 +1,14 @@
 //! `gradcast check`: what is there and what is missing.
 
+mod configuration;
+mod machine;
+
 use std::fmt::Write;
 use std::fs;
 use std::path::PathBuf;
 use std::thread;
 
-use super::options::network::DEFAULT_NETWORK;
+use crate::config::model::DEFAULT_NETWORK;
 use crate::engine::cuda::{self, Card};
 use crate::error::{Error, Result};
 use crate::network::catalogue;
@@ -14,21 +17,29 @@ use crate::video::inventory::{self, Inventory};
 
 /// Show what is there, and what is missing with the package that has it
 ///
-/// GStreamer's elements, libtorch, the processor and CUDA devices, and the networks that --model finds by name. Ends with exit code 1 when something is missing.
+/// GStreamer's elements, libtorch, the processor and CUDA devices, and the networks that --model finds by name. With --config everything that would go wrong with that file at a start, all at once. Ends with exit code 1 when something is missing, with 78 when the configuration is wrong.
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {}
+pub struct Args {
+    /// Check this configuration of the daemon: the file itself, its network, devices, elements, encoders, ports, folders, files, secrets and pipelines [default: check the machine alone].
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
 
 const EXAMPLES: &str = "\
 Examples:
   gradcast check
-  gradcast check && gradcast overlay drive.mp4 -o drive.saliency.mp4";
+  gradcast check && gradcast overlay drive.mp4 -o drive.saliency.mp4
+  gradcast check --config /etc/gradcast/gradcast.toml";
 
 /// Processor features that decide how fast a network runs, as Linux names them.
 const PROCESSOR_FEATURES: [&str; 9] = ["avx2", "fma", "f16c", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16", "asimd"];
 
 /// Checks this machine.
-pub fn run(_args: Args) -> Result<()> {
+pub fn run(args: Args) -> Result<()> {
+    if let Some(path) = &args.config {
+        return configuration::run(path);
+    }
     let mut report = String::new();
     let mut missing = elements(&mut report, &inventory::take()?);
     libtorch(&mut report);
