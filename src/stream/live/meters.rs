@@ -134,7 +134,7 @@ impl Families {
         }
     }
 
-    /// The series of one stream and its sinks, exported until they are dropped.
+    /// The series of one stream and its sinks, exported until they are withdrawn.
     pub fn stream(&self, name: &str, sinks: &[String]) -> Meters {
         let all = self.frames.with(&[name, Outcome::Dropped.name()]);
         let outcome = |outcome: Outcome| self.frames.with(&[name, outcome.name()]);
@@ -242,14 +242,22 @@ impl Meters {
         Reason::ALL.iter().map(|&reason| (reason, self.dropped(reason).get()))
     }
 
+    /// Does `act` with the series of a sink.
+    pub(super) fn of_sink(&self, name: &str, act: impl FnOnce(&SinkMeters)) {
+        if let Some(sink) = self.sinks.iter().find(|sink| sink.name == name) {
+            act(sink);
+        }
+    }
+
     /// From decoded to encoded.
     pub fn latency(&self) -> &Histogram {
         &self.latency
     }
 }
 
-impl Drop for Meters {
-    fn drop(&mut self) {
+impl Meters {
+    /// Takes the stream's series out of what is exported, for good.
+    pub fn withdraw(&self) {
         let (families, name) = (&self.families, self.name.as_str());
         let of_stream = [&families.decoded, &families.placeholders, &families.faults];
         of_stream.iter().for_each(|family| family.remove(&[name]));
@@ -312,7 +320,7 @@ mod tests {
         for line in lines {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
         }
-        drop(front);
+        front.withdraw();
         assert_eq!(registry.text(), before);
     }
 

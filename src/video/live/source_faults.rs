@@ -1,5 +1,6 @@
 //! Why a source failed, in words that say where and what to do, and that never show a secret.
 
+use std::fmt;
 use std::io;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::thread;
@@ -27,6 +28,13 @@ pub(super) struct Place {
     has_user: bool,
     /// Host and port of a server that takes TCP connections, where GStreamer may not say why there is none.
     server: Option<(String, u16)>,
+}
+
+/// What it is called where people read it: without credentials.
+impl fmt::Display for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&Place::of(self).name)
+    }
 }
 
 impl Place {
