@@ -22,6 +22,7 @@ const BASE: &str = "gstreamer1.0-plugins-base";
 const GOOD: &str = "gstreamer1.0-plugins-good";
 const BAD: &str = "gstreamer1.0-plugins-bad";
 const UGLY: &str = "gstreamer1.0-plugins-ugly";
+const RTSP: &str = "gstreamer1.0-rtsp";
 const LIBAV: &str = "gstreamer1.0-libav";
 
 /// Every element needed, in the order in which a picture meets them.
@@ -75,6 +76,14 @@ const CHOICES: &[Element] = &[
     element("mpegaudioparse", "MP3 audio", GOOD),
     element("ac3parse", "AC-3 audio", GOOD),
     element("flacparse", "FLAC audio", GOOD),
+    element("rtph264pay", "serving RTSP", GOOD),
+    element("rtspclientsink", "pushing to RTSP servers", RTSP),
+    element("flvmux", "pushing to RTMP servers", GOOD),
+    element("rtmp2sink", "pushing to RTMP servers", BAD),
+    element("mpegtsmux", "writing HLS, pushing by SRT", BAD),
+    element("srtsink", "pushing by SRT", BAD),
+    element("v4l2sink", "showing video on a loopback device", GOOD),
+    element("jpegenc", "previews", GOOD),
     element("capsfilter", "every pipeline", CORE),
     element("queue", "every pipeline", CORE),
 ];

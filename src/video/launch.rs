@@ -27,7 +27,7 @@ pub(super) fn require(element: &str) -> Result<()> {
 }
 
 /// The text without its head comment, with `{name}` replaced.
-fn fill(text: &str, values: &[(&str, &str)]) -> String {
+pub(super) fn fill(text: &str, values: &[(&str, &str)]) -> String {
     let mut body: String = text.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>().join(" ");
     for (name, value) in values {
         body = body.replace(&format!("{{{name}}}"), value);
