@@ -210,7 +210,7 @@ fn places_that_are_wrong_are_said_to_be() {
     let sound = Camera::start(CameraSettings { codec: Codec::Sound, ..CameraSettings::default() });
     let error = at(sound.url());
     assert_eq!(error.kind(), Kind::Data, "{error}");
-    assert!(error.to_string().contains("no video in it"), "{error}");
+    assert!(error.to_string().contains("there is no video in it"), "{error}");
     let refused = |url: &str| {
         let settings = settings(Input::Rtsp(RtspInput { url: url.to_owned(), ..rtsp(&camera, Transport::Tcp) }));
         Source::start(&settings, None, &gradcast::clock::Clock::machine(), crate::taking::counters()).unwrap_err()

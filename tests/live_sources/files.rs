@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use gradcast::clock::{Clock, Stopwatch};
 use gradcast::error::Kind;
-use gradcast::video::live::{FileInput, Input, Source, SourceSettings};
+use gradcast::video::live::{FileInput, Input, Source};
 
-use crate::taking::{Seen, counters, failure, ffmpeg, lossless, media, next, see, settings, start, take, take_all};
+use crate::taking::{PATIENCE, Seen, counters, failure, ffmpeg, lossless, media, next, see, settings, start, take, take_all};
 
 fn file(path: &Path, repeat: bool, real_time: bool) -> Input {
     Input::File(FileInput { path: path.to_owned(), repeat, real_time })
@@ -147,16 +147,58 @@ fn files_that_are_none_say_so() {
     println!("{}", fails(folder.path()));
 }
 
-/// A file that is cut off in its middle gives what is there, again and again.
+/// A file that is cut off in its middle gives what is there; one that repeats gives it again and again, where its container allows it.
 #[test]
-fn a_broken_file_that_repeats_goes_on() {
+fn a_broken_file_gives_what_is_there() {
     let folder = tempfile::tempdir().unwrap();
-    let whole = ffmpeg(folder.path(), "whole.ts", "-f lavfi -i testsrc2=size=160x120:rate=25:duration=2 -pix_fmt yuv420p -c:v libx264");
-    let bytes = std::fs::read(&whole).unwrap();
-    let cut = folder.path().join("cut.ts");
-    std::fs::write(&cut, &bytes[..bytes.len() / 2 + 77]).unwrap();
-    let settings: SourceSettings = lossless(file(&cut, true, false));
-    let source = start(&settings);
+    let made = "-f lavfi -i testsrc2=size=160x120:rate=25:duration=2 -pix_fmt yuv420p -c:v libx264 -bf 0 -g 10 -movflags +faststart";
+    let cut = |name: &str| {
+        let bytes = std::fs::read(ffmpeg(folder.path(), name, made)).unwrap();
+        let path = folder.path().join(format!("cut-{name}"));
+        std::fs::write(&path, &bytes[..bytes.len() / 2 + 77]).unwrap();
+        path
+    };
+    let source = start(&lossless(file(&cut("whole.ts"), true, false)));
     take(&source, 100);
     assert!(source.stop());
+    let source = start(&lossless(file(&cut("whole.mp4"), false, false)));
+    let mut frames = 0;
+    let told = loop {
+        crossbeam_channel::select! {
+            recv(source.frames()) -> frame => { see(&frame.unwrap()); frames += 1 }
+            recv(source.events()) -> event => break event.unwrap(),
+            default(PATIENCE) => panic!("neither a frame nor the end"),
+        }
+    };
+    frames += source.frames().try_iter().count();
+    println!("half an MP4 file: {frames} frames, {told:?}");
+    assert!((10..50).contains(&frames), "{frames}");
+}
+
+/// Slowly taken, so that the end of the file is far behind what has been taken when its fault is known.
+#[test]
+fn frames_before_a_fault_are_not_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = ffmpeg(
+        folder.path(),
+        "whole.mp4",
+        "-f lavfi -i testsrc2=size=160x120:rate=25:duration=2 -pix_fmt yuv420p -c:v libx264 -bf 0 -g 10 -movflags +faststart",
+    );
+    let bytes = std::fs::read(&whole).unwrap();
+    let cut = folder.path().join("cut.mp4");
+    std::fs::write(&cut, &bytes[..bytes.len() * 2 / 3]).unwrap();
+    let count = |wait: Duration| {
+        let source = start(&lossless(file(&cut, false, false)));
+        let (_never, waits) = crossbeam_channel::bounded::<()>(0);
+        let mut frames = 0;
+        loop {
+            crossbeam_channel::select! {
+                recv(source.frames()) -> frame => { drop(frame.unwrap()); frames += 1 }
+                recv(source.events()) -> _ => return frames + source.frames().try_iter().count(),
+                default(PATIENCE) => panic!("neither a frame nor the end"),
+            }
+            gradcast::clock::pause(wait, &waits);
+        }
+    };
+    assert_eq!(count(Duration::from_millis(50)), count(Duration::ZERO));
 }

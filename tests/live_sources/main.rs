@@ -7,6 +7,7 @@ mod cameras;
 mod faults;
 mod files;
 mod network;
+mod rtmp;
 mod rtsp;
 mod shapes;
 mod taking;

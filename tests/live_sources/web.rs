@@ -1,9 +1,8 @@
-//! HTTP, HLS and RTMP.
+//! HTTP and HLS.
 
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -152,45 +151,4 @@ fn hls_with_credentials_comes_too() {
     let input = UriInput { uri: guarded.at("clip.m3u8"), user: Some("user".to_owned()), password: Some(Secret::new("hunter2")) };
     let seen = take_all(&start(&lossless(Input::Uri(input))));
     assert_eq!(seen.len(), 132);
-}
-
-/// A program that is killed when the test is over.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-#[test]
-fn rtmp_comes_from_a_server() {
-    let clip: PathBuf = media("bigbuckbunny.mp4");
-    // Whoever connects first is served; so nobody asks whether the port is open yet.
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let url = format!("rtmp://127.0.0.1:{port}/live/camera");
-    let mut serves = Command::new("ffmpeg");
-    serves.args(["-v", "error", "-re", "-stream_loop", "-1", "-i"]).arg(clip);
-    serves.args(["-c:v", "copy", "-an", "-f", "flv", "-listen", "1", &url]).stdin(Stdio::null()).stderr(Stdio::null());
-    let _serves = Running(serves.spawn().unwrap());
-    for attempt in 0.. {
-        let source = start(&settings(uri(url.clone())));
-        // Until it listens, the connection is refused.
-        let began = crossbeam_channel::select! {
-            recv(source.frames()) -> _ => true,
-            recv(source.events()) -> event => {
-                assert!(attempt < 100, "{event:?}");
-                false
-            }
-            default(crate::taking::PATIENCE) => panic!("neither a frame nor a fault"),
-        };
-        if began {
-            take(&source, 25);
-            assert!(source.stop());
-            return;
-        }
-        let (_never, waits) = crossbeam_channel::bounded::<()>(0);
-        gradcast::clock::pause(Duration::from_millis(200), &waits);
-    }
 }

@@ -83,6 +83,7 @@ impl Source {
     /// [`Kind::Runtime`](crate::error::Kind::Runtime) where GStreamer lacks an element (the message names its package).
     pub fn start(settings: &SourceSettings, shape: Option<&Shape>, clock: &Clock, counters: SourceCounters) -> Result<Source> {
         crate::video::init()?;
+        crate::video::log_glib();
         let place = Place::of(&settings.input);
         let (delivery, Ends { frames, events, halt }) = Delivery::new(shape, settings.lossless, clock, counters);
         let prepared = prepare(settings, &delivery).map_err(|error| Error::new(error.kind(), place.clean(&error.to_string())))?;

@@ -62,7 +62,17 @@ impl Delivery {
         let (halt, halted) = crossbeam_channel::bounded(0);
         let ends = Ends { frames: waiting.clone(), events: heard, halt };
         let state = State { stopped: false, shape: shape.cloned().map(Arc::new), times: Times::default() };
-        let delivery = Delivery { frames, waiting, events, halted, lossless, clock: clock.clone(), counters, came: AtomicU64::new(0), state: Mutex::new(state) };
+        let delivery = Delivery {
+            frames,
+            waiting,
+            events,
+            halted,
+            lossless,
+            clock: clock.clone(),
+            counters,
+            came: AtomicU64::new(0),
+            state: Mutex::new(state),
+        };
         (Arc::new(delivery), ends)
     }
 

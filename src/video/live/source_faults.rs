@@ -65,7 +65,11 @@ impl Place {
     pub fn clean(&self, words: &str) -> String {
         let hidden = self.secrets.iter().fold(words.to_owned(), |words, secret| words.replace(secret.reveal(), "…"));
         // libsoup's messages have the URL and where it leads to behind what is the matter.
-        let hidden = hidden.split(", URL: ").next().unwrap_or_default();
+        let hidden = match hidden.split_once(", URL: ") {
+            Some((matter, _)) if matter.contains(" (") => format!("{matter})"),
+            Some((matter, _)) => matter.to_owned(),
+            None => hidden,
+        };
         hidden.split_inclusive([' ', '\'', '"', '(', ')', ',']).map(without_credentials).collect()
     }
 
@@ -270,8 +274,8 @@ mod tests {
 
     #[test]
     fn words_are_cleaned_of_secrets() {
-        let words = "Forbidden (403), URL: http://a:hunter2@b/c, Redirect to: (NULL)";
-        assert_eq!(place("rtsp://b/c", None).clean(words), "Forbidden (403)");
+        let words = "Forbidden (Forbidden (403), URL: http://a:hunter2@b/c, Redirect to: (NULL))";
+        assert_eq!(place("rtsp://b/c", None).clean(words), "Forbidden (Forbidden (403))");
         assert_eq!(place("rtsp://b/c", None).clean("no 'http://a:hunter2@b/c' here"), "no 'http://b/c' here");
         assert_eq!(place("rtsp://b/c", Some("hunter2")).clean("it said hunter2, twice: hunter2"), "it said …, twice: …");
         assert_eq!(place("rtsp://x:hunter3@b/c", None).clean("hunter3"), "…");
