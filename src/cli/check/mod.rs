@@ -68,7 +68,10 @@ fn elements(report: &mut String, inventory: &Inventory) -> usize {
     }
     // Nothing is wrong with a machine that only overlays files.
     for element in &inventory.missing_live {
-        line(report, format_args!("  none     {} ({}), for live streams; Debian package {}", element.name, element.purpose, element.package));
+        line(
+            report,
+            format_args!("  none     {} ({}), for live streams; Debian package {}", element.name, element.purpose, element.package),
+        );
     }
     let mut packages: Vec<&str> = inventory.missing.iter().map(|element| element.package).collect();
     packages.sort_unstable();
@@ -173,9 +176,13 @@ mod tests {
         let named = |name: &str| *ELEMENTS.iter().find(|element| element.name == name).expect("an element of the list");
         let missing = vec![named("x264enc"), named("qtdemux"), named("mp4mux")];
         let mut report = String::new();
-        let inventory = Inventory { version: "GStreamer 1.22.0".to_owned(), there: vec![named("appsrc")], missing, missing_live: vec![LIVE[0]] };
+        let inventory =
+            Inventory { version: "GStreamer 1.22.0".to_owned(), there: vec![named("appsrc")], missing, missing_live: vec![LIVE[0]] };
         assert_eq!(elements(&mut report, &inventory), 3);
-        assert!(report.contains("  none     rtspsrc (RTSP cameras), for live streams; Debian package gstreamer1.0-plugins-good\n"), "{report}");
+        assert!(
+            report.contains("  none     rtspsrc (RTSP cameras), for live streams; Debian package gstreamer1.0-plugins-good\n"),
+            "{report}"
+        );
         assert!(report.contains("  MISSING  x264enc (writing H.264); Debian package gstreamer1.0-plugins-ugly\n"), "{report}");
         assert!(report.ends_with("  to do    sudo apt-get install gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly\n"), "{report}");
     }
