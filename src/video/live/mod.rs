@@ -20,7 +20,7 @@ mod rtsp_server;
 mod segments;
 mod settings;
 mod shape;
-<<<<<<< HEAD
+mod sink;
 mod source;
 mod source_delivery;
 mod source_faults;
@@ -28,10 +28,7 @@ mod source_inputs;
 mod source_run;
 mod source_tail;
 pub mod texts;
-=======
-mod sink;
 mod transport_stream;
->>>>>>> outputs
 
 pub use output::{Output, OutputCounters, Passage, SinkEvent};
 pub use pick::pick_encoder;
@@ -41,8 +38,5 @@ pub use settings::{
     SourceSettings, SrtInput, TestInput, Transport, UdpInput, UriInput,
 };
 pub use shape::Shape;
-<<<<<<< HEAD
-pub use source::{Event, LiveFrame, Source, SourceCounters};
-=======
 pub use sink::SinkState;
->>>>>>> outputs
+pub use source::{Event, LiveFrame, Source, SourceCounters};
