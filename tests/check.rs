@@ -67,7 +67,7 @@ fn a_configuration_that_would_start() {
         " elements that sources and sinks need\n",
         "  ok       encoder ",
         "clip.mp4 (stream.a.source)\n",
-        "out/ (stream.a.sink segments); it will be made\n",
+        "out (stream.a.sink segments); it will be made\n",
     ] {
         assert!(stdout.contains(wanted), "{wanted}\nis not in\n{stdout}");
     }
@@ -89,7 +89,7 @@ fn what_the_machine_lacks_is_told_all_at_once_with_exit_code_1() {
         &format!("  MISSING  127.0.0.1:{port} is taken (http.listen); give another port"),
         "  MISSING  nosuchsink (a's sink gstreamer); Debian package ",
         "none.mp4 cannot be read (stream.a.source)",
-        "clip.mp4/under/ is not there and cannot be made (stream.a.sink segments)",
+        "clip.mp4/under is not there and cannot be made (stream.a.sink segments)",
         "  MISSING  /dev/nosuchvideo is not there (stream.b.source)",
     ] {
         assert!(stdout.contains(wanted), "{wanted}\nis not in\n{stdout}");
