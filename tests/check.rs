@@ -109,6 +109,12 @@ fn what_is_wrong_with_the_file_is_told_all_at_once_with_exit_code_78() {
     assert!(stdout.contains("\n  WRONG    g.toml:12: stream.a.target: 9: the network has 3 classes, counted from 0\n"), "{stdout}");
     assert!(stdout.contains("live_source_file.gst: GStreamer has no nosuchbin"), "what can be checked all the same is: {stdout}");
     assert_eq!(stderr, "gradcast: g.toml: 3 things are wrong; the lines above that begin with WRONG say what and where\n");
+    let run =
+        Command::new(env!("CARGO_BIN_EXE_gradcast")).args(["run", "--config", "g.toml"]).current_dir(place.0.path()).output().unwrap();
+    let stderr = String::from_utf8(run.stderr).unwrap();
+    assert_eq!(run.status.code(), Some(78), "{stderr}");
+    let wanted = "gradcast: g.toml: 2 faults:\n  g.toml:11: stream.a.opacty: there is no such key; perhaps opacity\n  g.toml:12: stream.a.target: 9: ";
+    assert!(stderr.starts_with(wanted), "a start says the same: {stderr}");
     let (code, _, stderr) = place.check("[[stream]]\nname = 'a'\nsource = 'rtsp://u:hunter2@c/x'\n");
     assert_eq!((code, stderr.starts_with("gradcast: g.toml: 1 thing is wrong")), (78, true), "{stderr}");
 }
