@@ -67,7 +67,7 @@ fn a_configuration_that_would_start() {
         " elements that sources and sinks need\n",
         "  ok       encoder ",
         "clip.mp4 (stream.a.source)\n",
-        "out/ (stream.a.sink segments); it will be made\n",
+        "out (stream.a.sink segments); it will be made\n",
     ] {
         assert!(stdout.contains(wanted), "{wanted}\nis not in\n{stdout}");
     }
@@ -89,7 +89,7 @@ fn what_the_machine_lacks_is_told_all_at_once_with_exit_code_1() {
         &format!("  MISSING  127.0.0.1:{port} is taken (http.listen); give another port"),
         "  MISSING  nosuchsink (a's sink gstreamer); Debian package ",
         "none.mp4 cannot be read (stream.a.source)",
-        "clip.mp4/under/ is not there and cannot be made (stream.a.sink segments)",
+        "clip.mp4/under is not there and cannot be made (stream.a.sink segments)",
         "  MISSING  /dev/nosuchvideo is not there (stream.b.source)",
     ] {
         assert!(stdout.contains(wanted), "{wanted}\nis not in\n{stdout}");
@@ -109,6 +109,12 @@ fn what_is_wrong_with_the_file_is_told_all_at_once_with_exit_code_78() {
     assert!(stdout.contains("\n  WRONG    g.toml:12: stream.a.target: 9: the network has 3 classes, counted from 0\n"), "{stdout}");
     assert!(stdout.contains("live_source_file.gst: GStreamer has no nosuchbin"), "what can be checked all the same is: {stdout}");
     assert_eq!(stderr, "gradcast: g.toml: 3 things are wrong; the lines above that begin with WRONG say what and where\n");
+    let run =
+        Command::new(env!("CARGO_BIN_EXE_gradcast")).args(["run", "--config", "g.toml"]).current_dir(place.0.path()).output().unwrap();
+    let stderr = String::from_utf8(run.stderr).unwrap();
+    assert_eq!(run.status.code(), Some(78), "{stderr}");
+    let wanted = "gradcast: g.toml: 2 faults:\n  g.toml:11: stream.a.opacty: there is no such key; perhaps opacity\n  g.toml:12: stream.a.target: 9: ";
+    assert!(stderr.starts_with(wanted), "a start says the same: {stderr}");
     let (code, _, stderr) = place.check("[[stream]]\nname = 'a'\nsource = 'rtsp://u:hunter2@c/x'\n");
     assert_eq!((code, stderr.starts_with("gradcast: g.toml: 1 thing is wrong")), (78, true), "{stderr}");
 }

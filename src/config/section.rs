@@ -168,9 +168,9 @@ impl<'a> Section<'a> {
         self.parsed(name, found, address)
     }
 
-    /// A file or folder.
+    /// A file or folder, without dots and a slash at its end.
     pub fn path_of(&self, name: &str, found: &mut Findings) -> Option<PathBuf> {
-        self.text(name, found).map(|text| self.vault.folder.join(Path::new(&text)))
+        self.text(name, found).map(|text| self.vault.folder.join(Path::new(&text)).components().collect())
     }
 
     /// A URL without credentials. `passwords` names the key that has them instead.

@@ -143,6 +143,14 @@ impl Supervisor {
         if self.is(Phase::Running) { Ok(guard) } else { Err(Refused::NotNow) }
     }
 
+    /// Refuses settings that cannot run side by side with the other streams.
+    fn beside_others(&self, settings: &live::Settings) -> Result<(), Refused> {
+        let mut all: Vec<live::Settings> =
+            self.members().iter().filter(|member| member.name != settings.name).filter_map(|member| member.settings()).collect();
+        all.push(settings.clone());
+        self.configuration.together(&all.iter().collect::<Vec<_>>()).map_err(Refused::Faults)
+    }
+
     fn told(&self, name: &str) -> Result<StreamState, Refused> {
         self.state(name).ok_or(Refused::Unknown)
     }
@@ -158,6 +166,9 @@ impl Supervisor {
             let fault = |name: String| format!("stream {name}: a stream of this name was added over HTTP: remove that one, or rename this one");
             return Err(Faults(clashes.into_iter().map(fault).collect()));
         }
+        let over_http: Vec<live::Settings> =
+            members.iter().filter(|member| !member.of_file).filter_map(|member| member.settings()).collect();
+        self.configuration.together(&over_http.iter().chain(&wanted).collect::<Vec<_>>())?;
         let mut faults = Vec::new();
         for member in members.iter().filter(|member| member.of_file && wanted.iter().all(|settings| settings.name != member.name)) {
             self.end(member);
@@ -194,6 +205,7 @@ impl Operations for Supervisor {
         if self.member(&settings.name).is_some() {
             return Err(Refused::Exists);
         }
+        self.beside_others(&settings)?;
         let member = self.begin(settings, false)?;
         self.told(&member.name)
     }
@@ -206,6 +218,7 @@ impl Operations for Supervisor {
         if settings.name != name {
             return Err(Refused::Faults(Faults(vec!["name: a stream keeps its name; add another and remove this one".to_owned()])));
         }
+        self.beside_others(&settings)?;
         self.bring(&member, settings, member.of_file)?;
         self.told(name)
     }

@@ -15,7 +15,7 @@ use gradcast::video::live::{
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Place, SECRET};
 
@@ -148,6 +148,37 @@ proptest! {
             }
             // Two sinks that chance gave one place.
             Err(faults) => prop_assert!(faults.0.iter().all(|fault| fault.contains("has it already")), "{}", faults),
+        }
+    }
+}
+
+/// Any JSON, of few and small parts, with the keys of sources and sinks among its own.
+fn anything() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        "[ -~]{0,12}".prop_map(Value::from),
+        prop_oneof!["rtsp", "file", "test", "segments", "push", "20ms", "x\\.mp4", "640x360"].prop_map(Value::from),
+    ];
+    let keys = "kind|url|path|folder|every|latency|size|fps|user|password_file|name|listen|text";
+    leaf.prop_recursive(3, 16, 4, move |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..4).prop_map(Value::from),
+            proptest::collection::btree_map(keys, inner, 0..5).prop_map(|entries| Value::Object(entries.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_document_is_taken_or_refused_in_sentences(key in 0usize..21, value in anything(), all in anything()) {
+        let configuration = &opened().1.configuration;
+        let stream = configuration.stream(&json!({ "name": "a", "source": "x.mp4" })).unwrap();
+        let key = configuration.document(&stream).as_object().unwrap().keys().nth(key).unwrap().clone();
+        for refused in [configuration.change(&stream, &json!({ key: value })).err(), configuration.stream(&all).err()].into_iter().flatten() {
+            prop_assert!(!refused.0.is_empty() && refused.0.iter().all(|fault| !fault.contains(SECRET) && !fault.is_empty()), "{}", refused);
         }
     }
 }

@@ -129,9 +129,11 @@ fn gstreamer(streams: &[live::Settings], report: &mut Report) {
     let mut needed = 0;
     for stream in streams {
         let source = ("source".to_owned(), texts::source_lacks(&stream.source));
-        let sinks = stream.output.sinks.iter().map(|sink| {
-            (format!("sink {}", sink.name), texts::sink_lacks(&sink.kind, stream.output.pipelines.as_deref()))
-        });
+        let sinks = stream
+            .output
+            .sinks
+            .iter()
+            .map(|sink| (format!("sink {}", sink.name), texts::sink_lacks(&sink.kind, stream.output.pipelines.as_deref())));
         for (part, asked) in std::iter::once(source).chain(sinks) {
             match asked {
                 Ok((count, lacks)) => {

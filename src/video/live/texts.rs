@@ -194,7 +194,8 @@ mod tests {
     #[test]
     fn every_live_pipeline_is_known() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines");
-        let mut there: Vec<String> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let mut there: Vec<String> =
+            fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         there.retain(|name| name.starts_with("live_"));
         there.sort();
         assert_eq!(there, TEXTS.iter().map(|(name, _)| *name).collect::<Vec<_>>());
