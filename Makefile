@@ -5,7 +5,7 @@ MAKEFLAGS += --no-print-directory
 # rustup's folder, for a shell that was open before rustup was installed.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test bench http-fuzz gpu-bundle man completions docs clean
+.PHONY: help setup build demo cameras test bench http-fuzz gpu-bundle man completions docs clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -18,6 +18,9 @@ build: setup ## Build target/release/gradcast
 
 demo: build ## Overlay the bundled clip: demo.mp4 and a still, demo.png
 	@scripts/demo.sh
+
+cameras: setup ## Serve the bundled clips as two cameras until Ctrl-C: rtsp://127.0.0.1:8555/one and /two
+	@cargo run --quiet --locked --example cameras
 
 test: setup ## Run every test
 	@cargo test --locked

@@ -8,7 +8,7 @@ fail() { echo "set-up: $1" >&2; exit 1; }
 
 packages=(
     g++ pkg-config ca-certificates
-    libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev
+    libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev libgstrtspserver-1.0-dev
     gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
     ffmpeg # the tests make clips with it and check results by ffprobe
 )

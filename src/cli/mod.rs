@@ -8,9 +8,8 @@ pub mod inspect;
 mod loading;
 pub mod options;
 pub mod overlay;
+pub mod run;
 mod signals;
-mod target;
-mod view;
 
 use std::io::{self, Write};
 
@@ -39,6 +38,7 @@ pub enum Command {
     Inspect(Box<inspect::Args>),
     Bench(Box<bench::Args>),
     Check(check::Args),
+    Run(run::Args),
 }
 
 const EXAMPLES: &str = "\
@@ -79,6 +79,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Inspect(args) => inspect::run(*args),
         Command::Bench(args) => bench::run(*args),
         Command::Check(args) => check::run(args),
+        Command::Run(args) => run::run(args),
     }
 }
 
