@@ -5,7 +5,7 @@ MAKEFLAGS += --no-print-directory
 # rustup's folder, for a shell that was open before rustup was installed.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo cameras test bench gpu-bundle man completions docs clean
+.PHONY: help setup build demo cameras test bench http-fuzz gpu-bundle man completions docs clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -29,6 +29,9 @@ bench: build ## Measure the default network here: milliseconds a frame, forward 
 	@target/release/gradcast bench --precision f32
 	@target/release/gradcast bench --precision bf16
 	@benches/end_to_end.sh
+
+http-fuzz: setup ## Send the HTTP API good and bad requests for SECONDS=60, and hold the answers against its OpenAPI document
+	@scripts/http-fuzz.sh $(SECONDS)
 
 gpu-bundle: setup ## Put the CUDA checks and the program together for another machine: target/gpu-bundle
 	@scripts/gpu-bundle.sh

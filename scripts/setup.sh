@@ -12,6 +12,10 @@ packages=(
     gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
     ffmpeg # the tests make clips with it and check results by ffprobe
 )
+# The page's tests. Elsewhere Chromium comes as a snap, or under another name.
+if [ "$(. /etc/os-release 2>/dev/null && echo "${ID:-}")" = debian ]; then
+    packages+=(chromium chromium-driver)
+fi
 if [ -z "${LIBTORCH:-}${LIBTORCH_USE_PYTORCH:-}" ] && ! cmp -s .libtorch/.wheels scripts/libtorch-wheels.txt; then
     packages+=(unzip)
     python3 -m pip --version >/dev/null 2>&1 || packages+=(python3 python3-pip)

@@ -1,5 +1,5 @@
 //! A service without streams, cameras and network, for whatever speaks to it over HTTP: its numbers are set, or move by themselves.
-#![allow(dead_code, reason = "each test uses a part of it")]
+#![allow(dead_code, unused_imports, reason = "each test uses a part of it")]
 
 mod moving;
 mod served;
@@ -81,6 +81,13 @@ impl Fake {
     /// A stream's next picture.
     pub fn show(&self, name: &str, picture: Bytes) {
         self.streams().iter().find(|stream| stream.state.name == name).expect("a stream of the fake").pictures.send_replace(picture);
+    }
+
+    /// Ends a stream's feeds; who asks from now on gets another.
+    pub fn restart(&self, name: &str) {
+        let mut streams = self.streams();
+        let stream = streams.iter_mut().find(|stream| stream.state.name == name).expect("a stream of the fake");
+        stream.pictures = watch::Sender::new(Bytes::new());
     }
 
     /// How many look at a stream.

@@ -1,5 +1,7 @@
 //! The page in a browser, against a service whose numbers and pictures move.
 
+#![allow(clippy::unwrap_used)]
+
 #[path = "../fake_service/mod.rs"]
 mod fake_service;
 
@@ -69,6 +71,11 @@ async fn numbers_and_pictures_move() {
         browser.until(&format!("{image}.complete && {image}.naturalWidth === 320")).await;
         browser.until_changed(&format!("{image}.src")).await;
     }
+    // One that is started anew has another feed.
+    scene.fake.restart("back");
+    let image = "element('[data-stream=back] img').src";
+    browser.until_changed(image).await;
+    browser.until_changed(image).await;
     // What is out of sight is not asked for.
     browser.script("for (const card of document.querySelectorAll('.card')) card.hidden = card.dataset.stream === 'back'").await;
     until(|| scene.fake.viewers("back") == 0 && scene.fake.viewers("front") == 1).await;

@@ -77,8 +77,15 @@ pub enum Source {
     /// An address or a path.
     Text(String),
     /// `kind` and its keys.
-    #[schema(value_type = Object)]
-    Table(Value),
+    Table(SourceTable),
+}
+
+/// `kind`, and the keys that it has in the configuration's reference.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it stands in the document only")]
+pub struct SourceTable {
+    /// rtsp, v4l2, file, …
+    kind: String,
 }
 
 /// Keys of `[[stream]]` that are to change, with their new values.
@@ -87,14 +94,17 @@ pub enum Source {
 #[expect(dead_code, reason = "it stands in the document only")]
 pub struct Changes {
     /// 0 to 1.
-    #[schema(minimum = 0, maximum = 1)]
-    opacity: Option<f64>,
+    #[schema(minimum = 0, maximum = 1, required = false)]
+    opacity: f64,
     /// One of the options.
-    colour_map: Option<String>,
+    #[schema(required = false)]
+    colour_map: String,
     /// What is explained: `argmax`, `hold:0.5`, a label…
-    target: Option<String>,
+    #[schema(required = false)]
+    target: String,
     /// One of the options.
-    method: Option<String>,
+    #[schema(required = false)]
+    method: String,
 }
 
 #[derive(OpenApi)]

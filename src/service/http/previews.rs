@@ -64,7 +64,7 @@ pub async fn still(State(shared): State<Shared>, name: Result<Path<String>, Path
 #[utoipa::path(
     get, path = "/api/v1/streams/{name}/preview.mjpeg", tag = "pictures", params(OfOneStream),
     responses(
-        (status = 200, description = "Pictures as they come, until the stream is removed.", body = Vec<u8>,
+        (status = 200, description = "Pictures as they come, until the stream is removed or started anew.", body = Vec<u8>,
          content_type = "multipart/x-mixed-replace; boundary=gradcast"),
         (status = 404, description = "There is no such stream.", body = super::Complaint),
         Guarded,
@@ -89,7 +89,8 @@ pub struct Wanted {
 #[utoipa::path(
     get, path = "/api/v1/previews", tag = "pictures", params(Wanted),
     responses(
-        (status = 200, description = "Pictures as they come. Each part has its stream's name as `X-Stream`.", body = Vec<u8>,
+        (status = 200, description = "Pictures as they come, until one of the streams is removed or started anew. Each part has its stream's \
+          name as `X-Stream`.", body = Vec<u8>,
          content_type = "multipart/x-mixed-replace; boundary=gradcast"),
         (status = 400, description = "`streams` is missing.", body = super::Complaint),
         Guarded,
@@ -107,9 +108,10 @@ pub async fn many(State(shared): State<Shared>, wanted: Result<Query<Wanted>, Qu
         .await?;
     let mut streams = StreamMap::new();
     for (name, feed) in feeds {
-        streams.insert(name, pictures(feed));
+        streams.insert(name, pictures(feed).map(Some).chain(tokio_stream::once(None)));
     }
-    live(&shared, MIXED, streams.map(|(name, picture)| part(Some(&name), &picture)))
+    // A stream that is started anew has another feed: who still wants it asks again.
+    live(&shared, MIXED, streams.map_while(|(name, picture)| picture.map(|picture| part(Some(&name), &picture))))
 }
 
 /// The pictures of a feed, which is kept for as long as they are looked at.

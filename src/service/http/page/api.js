@@ -4,12 +4,14 @@ const BASE = "api/v1/";
 // The service says the time twice a second. Silence for so long is taken as its absence.
 const SILENCE_MS = 5000;
 const AGAIN_MS = 1500;
+// A stream may take a while to stop.
+const ANSWER_MS = 30000;
 
 export const pathOf = (name) => `streams/${encodeURIComponent(name)}`;
 
 // Gives { ok, status, body, error, faults }; never throws.
 export async function ask(method, path, document) {
-  const options = { method, headers: { Accept: "application/json" } };
+  const options = { method, headers: { Accept: "application/json" }, signal: AbortSignal.timeout(ANSWER_MS) };
   if (document !== undefined) {
     options.headers["Content-Type"] = "application/json";
     options.body = JSON.stringify(document);

@@ -31,6 +31,7 @@ export class Card {
     picture.title = "Larger or smaller";
     picture.addEventListener("click", () => {
       picture.setAttribute("aria-pressed", String(this.element.classList.toggle("large")));
+      this.element.scrollIntoView({ block: "nearest" });
     });
     this.part(".controls").addEventListener("submit", (event) => event.preventDefault());
     this.controls = [...this.element.querySelectorAll(".field")].map(

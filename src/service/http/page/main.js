@@ -58,6 +58,7 @@ function sumUp(now) {
   byId("summary").textContent = `${streams} · ${rate(sum("decoded_fps"))} frames/s · ${rate(sum("explained_fps"))} explained/s`;
   document.title = down > 0 ? `${down} down – gradcast` : "gradcast";
   for (const card of cards.values()) card.tick(now);
+  previews.tick(states.filter((state) => state.up === "up").map((state) => state.name));
 }
 
 function showService({ ready, healthy, why }) {
@@ -75,6 +76,7 @@ async function showAway(away) {
     document.title = "away – gradcast";
     return;
   }
+  previews.renew();
   const { ok, body } = await ask("GET", "options");
   if (!ok) return;
   // Another program has another page.

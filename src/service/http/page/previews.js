@@ -3,6 +3,8 @@
 const DELIMITER_BYTES = "\r\n--gradcast\r\n".length;
 const SETTLE_MS = 200;
 const AGAIN_MS = 1500;
+// No picture of a stream for so long, and all are asked for anew: its feed may be another, and networks do not always say that they have gone.
+const SILENCE_MS = 10000;
 
 export class Previews {
   // show(name, url) gets each picture; the url is its own until it is revoked.
@@ -12,6 +14,8 @@ export class Previews {
     this.connection = null;
     this.asked = "";
     this.timer = 0;
+    this.opened = 0;
+    this.heard = new Map();
     this.observer = new IntersectionObserver((entries) => {
       for (const { target, isIntersecting } of entries) {
         if (isIntersecting) this.visible.add(target.dataset.stream);
@@ -29,6 +33,7 @@ export class Previews {
   remove(element) {
     this.observer.unobserve(element);
     this.visible.delete(element.dataset.stream);
+    this.heard.delete(element.dataset.stream);
     this.settle();
   }
 
@@ -45,9 +50,25 @@ export class Previews {
     }, after);
   }
 
+  // Asks anew whatever was asked for.
+  renew() {
+    this.connection?.abort();
+    this.connection = null;
+    this.settle(0);
+  }
+
+  // Twice a second; `due` names the streams that should have pictures.
+  tick(due) {
+    const now = performance.now();
+    const last = (name) => Math.max(this.opened, this.heard.get(name) ?? 0);
+    const silent = due.some((name) => this.visible.has(name) && now - last(name) > SILENCE_MS);
+    if (silent && this.connection !== null) this.renew();
+  }
+
   async open(names) {
     const connection = new AbortController();
     this.connection = connection;
+    this.opened = performance.now();
     try {
       const response = await fetch(`api/v1/previews?streams=${encodeURIComponent(names)}`, { signal: connection.signal });
       if (response.ok) await this.read(response.body.getReader());
@@ -73,6 +94,7 @@ export class Previews {
         if (part === null) break;
         bytes = bytes.slice(skip + part.length);
         skip = 0;
+        this.heard.set(part.stream, performance.now());
         this.show(part.stream, URL.createObjectURL(new Blob([part.picture], { type: "image/jpeg" })));
       }
     }
