@@ -53,7 +53,7 @@ build_root() {
     cd "$root"
     pivot_root . run/before
     umount -l /run/before
-    exec env -i container=gradcast PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd --unit=trial.target --log-target=null --show-status=no </dev/null >/dev/null 2>&1
+    exec env -i container=gradcast PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd --unit=trial.target --log-target=journal --show-status=no </dev/null >/dev/null 2>&1
 }
 
 if [ "${1:-}" = --build-root ]; then build_root "$2"; fi
@@ -152,13 +152,13 @@ say "$(in_there systemctl --version | head -n 1), in namespaces of its own"
 brought_out() {
     [ -z "$keep" ] || { mkdir -p "$keep"; in_there tar -C /var/lib/private/gradcast -c . | tar -C "$keep" -x --no-same-owner; }
 }
-journal() { in_there journalctl --quiet --no-pager --no-hostname --output="$1" --unit="$2"; }
+journal() { in_there journalctl --quiet --no-pager --no-hostname "$@"; }
 
 if [ -z "$service" ]; then
     rc=0
     in_there systemctl start trial.service 2>/dev/null || rc=1
     status=$(in_there systemctl show trial.service --property=ExecMainStatus --value)
-    journal cat trial.service
+    journal --output=cat _SYSTEMD_UNIT=trial.service _TRANSPORT=stdout
     brought_out
     [ "$rc" -eq 0 ] || [ "$status" -ne 0 ] || status=1
     exit "$status"
@@ -167,7 +167,10 @@ fi
 rc=0
 wanted() { if [ "$2" = "$3" ]; then say "$1: $2"; else say "$1: $2, and should be $3"; rc=1; fi; }
 state() { in_there systemctl show gradcast.service --property="$1" --value; }
-in_there systemctl start gradcast.service || true
+if ! in_there systemctl start gradcast.service; then
+    journal --output=short-precise --unit=gradcast.service
+    fail "gradcast.service does not start"
+fi
 wanted "started" "$(state ActiveState)" active
 before=$(state MainPID)
 say "status: $(state StatusText)"
@@ -180,6 +183,6 @@ in_there systemctl stop gradcast.service || rc=1
 wanted "stopped" "$(state ActiveState)" inactive
 wanted "result" "$(state Result)" success
 wanted "exit code" "$(state ExecMainStatus)" 0
-journal short-precise gradcast.service
+journal --output=short-precise --unit=gradcast.service
 brought_out
 exit $rc
