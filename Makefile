@@ -5,7 +5,11 @@ MAKEFLAGS += --no-print-directory
 # rustup's folder, for a shell that was open before rustup was installed.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo cameras test bench http-fuzz gpu-bundle man completions docs clean
+.PHONY: help setup build demo cameras test bench http-fuzz gpu-bundle man completions install deb package-test under-unit docs clean
+# Where `make install` puts things: DESTDIR goes before it.
+PREFIX ?= /usr/local
+# Which build is installed and packed: release or debug.
+export PROFILE ?= release
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -14,7 +18,7 @@ setup: ## Install what is missing: Debian packages, libtorch, the Rust toolchain
 	@scripts/setup.sh
 
 build: setup ## Build target/release/gradcast
-	@cargo build --locked --release
+	@cargo build --locked $(if $(filter debug,$(PROFILE)),,--release)
 
 demo: build ## Overlay the bundled clip: demo.mp4 and a still, demo.png
 	@scripts/demo.sh
@@ -41,6 +45,18 @@ man: setup ## Write man pages to target/man
 
 completions: setup ## Write completions for bash, fish and zsh to target/completions
 	@cargo run --quiet --locked --example manuals -- completions target/completions
+
+install: build man completions ## Install below PREFIX [/usr/local], in DESTDIR: program, libtorch, units, man pages, a first configuration
+	@scripts/install.sh "$(PREFIX)" "$(DESTDIR)"
+
+deb: build man completions ## Make a Debian package of all that: target/debian
+	@scripts/package.sh
+
+package-test: deb ## Install the package, use it, upgrade and remove it, in a root of its own (as root or by sudo)
+	@scripts/package-test.sh
+
+under-unit: build man completions ## Run an overlay as systemd would run the daemon, under all restrictions of its unit (whole as root, else in part)
+	@scripts/under-unit.sh gradcast overlay media/demo_clip.mp4 -o '$${STATE_DIRECTORY}/out.mp4'
 
 docs: setup ## Write the library's documentation to target/doc
 	@RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
