@@ -5,7 +5,7 @@ MAKEFLAGS += --no-print-directory
 # rustup's folder, for a shell that was open before rustup was installed.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test bench gpu-bundle man completions install deb package-test under-unit docs clean
+.PHONY: help setup build demo cameras test bench http-fuzz gpu-bundle man completions install deb package-test under-unit docs clean
 # Where `make install` puts things: DESTDIR goes before it.
 PREFIX ?= /usr/local
 # Which build is installed and packed: release or debug.
@@ -23,6 +23,9 @@ build: setup ## Build target/release/gradcast
 demo: build ## Overlay the bundled clip: demo.mp4 and a still, demo.png
 	@scripts/demo.sh
 
+cameras: setup ## Serve the bundled clips as two cameras until Ctrl-C: rtsp://127.0.0.1:8555/one and /two
+	@cargo run --quiet --locked --example cameras
+
 test: setup ## Run every test
 	@cargo test --locked
 
@@ -30,6 +33,9 @@ bench: build ## Measure the default network here: milliseconds a frame, forward 
 	@target/release/gradcast bench --precision f32
 	@target/release/gradcast bench --precision bf16
 	@benches/end_to_end.sh
+
+http-fuzz: setup ## Send the HTTP API good and bad requests for SECONDS=60, and hold the answers against its OpenAPI document
+	@scripts/http-fuzz.sh $(SECONDS)
 
 gpu-bundle: setup ## Put the CUDA checks and the program together for another machine: target/gpu-bundle
 	@scripts/gpu-bundle.sh

@@ -7,5 +7,6 @@ mod seldom;
 
 pub use registry::{
     Counter, CounterFamily, Gauge, GaugeFamily, Histogram, HistogramFamily, Registry, SecondsCounter, SecondsCounterFamily,
+    Snapshot,
 };
 pub use seldom::{LeftOut, Seldom};

@@ -333,7 +333,8 @@ fn join_audio(running: &Running, mux: &gst::Element, chain: &str) -> Result<gst_
     Ok(named(&bin, "packets"))
 }
 
-fn pool_of(caps: &gst::Caps, coded: &VideoInfo) -> Result<gst_video::VideoBufferPool> {
+/// Memory for frames of these caps.
+pub(super) fn pool_of(caps: &gst::Caps, coded: &VideoInfo) -> Result<gst_video::VideoBufferPool> {
     let pool = gst_video::VideoBufferPool::new();
     let mut config = pool.config();
     config.set_params(Some(caps), coded.size() as u32, 0, 0);
