@@ -56,7 +56,7 @@ package-test: deb ## Install the package, use it, upgrade and remove it, in a ro
 	@scripts/package-test.sh
 
 under-unit: build man completions ## Run an overlay as systemd would run the daemon, under all restrictions of its unit (whole as root, else in part)
-	@scripts/under-unit.sh gradcast overlay media/demo_clip.mp4 -o '$${STATE_DIRECTORY}/out.mp4'
+	@scripts/under-unit.sh gradcast overlay media/demo_clip.mp4 -o '$${STATE_DIRECTORY}/out.mp4' --duration 3
 
 docs: setup ## Write the library's documentation to target/doc
 	@RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps

@@ -187,8 +187,8 @@ fn the_dashboard_is_one() {
         let side = |key: &str| panel["gridPos"][key].as_u64().unwrap_or_else(|| panic!("{title}: no {key}"));
         let (x, y, width, height) = (side("x"), side("y"), side("w"), side("h"));
         assert!(x + width <= 24 && width > 0 && height > 0, "{title}: outside of the 24 columns");
-        let fields = (x..x + width).flat_map(|x| (y..y + height).map(move |y| (x, y)));
-        assert!(fields.fold(true, |free, field| taken.insert(field) && free), "{title}: lies on another panel");
+        let mut fields = (x..x + width).flat_map(|x| (y..y + height).map(move |y| (x, y)));
+        assert!(fields.all(|field| taken.insert(field)), "{title}: lies on another panel");
         if panel["type"] == "row" {
             continue;
         }

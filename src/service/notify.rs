@@ -216,7 +216,7 @@ mod tests {
         let mut service = Command::new(env::current_exe().unwrap());
         service.args([name, "--exact"]).env(ROLE, "1").env("NOTIFY_SOCKET", &path).env_remove("WATCHDOG_USEC").stdout(Stdio::null());
         assert!(service.status().unwrap().success());
-        let mut heard = || {
+        let heard = || {
             let mut bytes = [0; 512];
             let length = socket.recv(&mut bytes).unwrap();
             String::from_utf8(bytes[..length].to_vec()).unwrap()
