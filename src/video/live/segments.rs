@@ -91,7 +91,15 @@ impl SegmentWriter {
         let path = settings.folder.join(format!("{}.m3u8", around.stream));
         let playlist = Playlist::open(path, settings.every + around.key_interval, listed);
         let hls = Hls { breaks: !playlist.is_empty(), playlist, counters: Counters::default() };
-        Ok(SegmentWriter { settings: settings.clone(), around: around.clone(), text, names, current: None, has_closed: false, hls: Some(hls) })
+        Ok(SegmentWriter {
+            settings: settings.clone(),
+            around: around.clone(),
+            text,
+            names,
+            current: None,
+            has_closed: false,
+            hls: Some(hls),
+        })
     }
 
     fn begin(&mut self, packet: &Packet) -> Result<()> {
