@@ -168,8 +168,10 @@ impl Scene {
 
     /// Waits until frames flow again, are explained, and are seen.
     pub fn wait_until_up(&mut self) {
+        let start = Instant::now();
         self.daemon.wait_for("yard to be up", |daemon| daemon.is_up("yard"));
         assert_eq!(self.daemon.metric("stream_up{stream=\"yard\"}"), Some(1.0));
+        println!("up again after {:.1} s", start.elapsed().as_secs_f64());
         wait_for_explained(&mut self.daemon, "yard", 5);
         self.viewer.sees(5);
     }
