@@ -24,7 +24,7 @@ demo: build ## Overlay the bundled clip: demo.mp4 and a still, demo.png
 	@scripts/demo.sh
 
 cameras: setup ## Serve the bundled clips as two cameras until Ctrl-C: rtsp://127.0.0.1:8555/one and /two
-	@cargo run --quiet --locked --example cameras
+	@cargo run --quiet --locked --release --example cameras
 
 test: setup ## Run every test
 	@cargo test --locked
