@@ -111,8 +111,8 @@ fn a_text_may_end_in_coded_video_and_its_faults_are_said() {
     assert!(source.stop());
     let error = refused(Input::Text("videotestsrc ! nosuchelement".to_owned()));
     assert!(error.to_string().contains("GStreamer has no nosuchelement"), "{error}");
-    let error = refused(Input::Text("videotestsrc nosuchproperty=1".to_owned()));
-    assert!(error.to_string().contains("nosuchproperty"), "{error}");
+    let error = refused(Input::Text("videotestsrc nosuchproperty=1 ! identity name=hunter2".to_owned()));
+    assert!(error.to_string().contains("no property \"nosuchproperty\"") && !error.to_string().contains("hunter2"), "{error}");
     let error = failure(&start(&settings(Input::Text("audiotestsrc is-live=true".to_owned()))));
     assert!(error.to_string().ends_with("there is no video in it"), "{error}");
     let source = start(&settings(Input::Text("videotestsrc num-buffers=5".to_owned())));
