@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use gst::prelude::*;
 use gst_video::VideoInfo;
@@ -15,6 +16,7 @@ use super::settings::SourceSettings;
 use super::source::Event;
 use super::source_delivery::Delivery;
 use super::source_inputs::{by_the_clock, is_live};
+use crate::clock::Stopwatch;
 use crate::error::{Error, Result};
 
 /// The tail of one pipeline, hung on when the decoder says what it has.
@@ -48,7 +50,7 @@ impl Tail {
         choose_streams(&decode, AudioMode::Drop, &Arc::new(Mutex::new(Linked::default())));
         bitstream::prefer(&decode);
         if is_live(&settings.input) {
-            decode_at_once(&decode);
+            decode_live(&decode);
         }
         let tail =
             Arc::new(Tail { settings: settings.clone(), text: text.to_owned(), delivery: Arc::clone(delivery), linked: Mutex::new(None) });
@@ -178,13 +180,27 @@ impl Tail {
     }
 }
 
-/// libav works on several frames at once where it may, and gives the first when the last is begun.
-fn decode_at_once(decode: &gst::Element) {
+/// How long a key frame is waited for. Some encoders make none after their first, and refresh the picture bit by bit.
+const KEY_FRAME: Duration = Duration::from_secs(10);
+
+/// Decoders of live video: they begin with a key frame, since they would make grey pictures of what comes before it, and they give each
+/// frame at once. libav works on several frames at a time where it may, and gives the first when the last is begun.
+fn decode_live(decode: &gst::Element) {
     let bin = decode.downcast_ref::<gst::Bin>().expect("looked at before");
     bin.connect_deep_element_added(|_, _, element| {
-        let is_libav = element.factory().is_some_and(|factory| factory.name().starts_with("avdec_"));
-        if is_libav && element.has_property("thread-type") {
+        let Some(factory) = element.factory() else { return };
+        if factory.name().starts_with("avdec_") && element.has_property("thread-type") {
             element.set_property_from_str("thread-type", "slice");
+        }
+        let decodes_video = factory.has_type(gst::ElementFactoryType::DECODER | gst::ElementFactoryType::MEDIA_VIDEO);
+        if let Some(pad) = element.static_pad("sink").filter(|_| decodes_video && !element.is::<gst::Bin>()) {
+            let waiting = Stopwatch::start();
+            pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| match info.buffer() {
+                Some(buffer) if buffer.flags().contains(gst::BufferFlags::DELTA_UNIT) && waiting.elapsed() < KEY_FRAME => {
+                    gst::PadProbeReturn::Drop
+                }
+                _ => gst::PadProbeReturn::Remove,
+            });
         }
     });
 }
