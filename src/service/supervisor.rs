@@ -163,7 +163,8 @@ impl Supervisor {
         let taken = |name: &str| members.iter().any(|member| !member.of_file && member.name == name);
         let clashes: Vec<String> = wanted.iter().filter(|settings| taken(&settings.name)).map(|settings| settings.name.clone()).collect();
         if !clashes.is_empty() {
-            let fault = |name: String| format!("stream {name}: a stream of this name was added over HTTP: remove that one, or rename this one");
+            let fault =
+                |name: String| format!("stream {name}: a stream of this name was added over HTTP: remove that one, or rename this one");
             return Err(Faults(clashes.into_iter().map(fault).collect()));
         }
         let over_http: Vec<live::Settings> =

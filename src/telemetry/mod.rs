@@ -6,7 +6,6 @@ mod registry;
 mod seldom;
 
 pub use registry::{
-    Counter, CounterFamily, Gauge, GaugeFamily, Histogram, HistogramFamily, Registry, SecondsCounter, SecondsCounterFamily,
-    Snapshot,
+    Counter, CounterFamily, Gauge, GaugeFamily, Histogram, HistogramFamily, Registry, SecondsCounter, SecondsCounterFamily, Snapshot,
 };
 pub use seldom::{LeftOut, Seldom};

@@ -23,7 +23,12 @@ pub(super) struct Feed {
 }
 
 enum State {
-    Running { source: Source, since: Duration, frames: u64, ends: bool },
+    Running {
+        source: Source,
+        since: Duration,
+        frames: u64,
+        ends: bool,
+    },
     /// Until then; `None` for ever.
     Waiting(Option<Duration>),
 }

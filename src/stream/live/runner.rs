@@ -376,8 +376,8 @@ impl Runner {
         let now = self.clock().now();
         let silent = self.feed.last_frame().map(|last| now.saturating_sub(last));
         let away = !self.feed.gives() || silent.is_some_and(|silent| silent >= PLATE_AFTER);
-        let due = self.last_plate.is_none_or(|last| now.saturating_sub(last) >= PLATE_EVERY)
-            && silent.is_none_or(|silent| silent >= PLATE_EVERY);
+        let due =
+            self.last_plate.is_none_or(|last| now.saturating_sub(last) >= PLATE_EVERY) && silent.is_none_or(|silent| silent >= PLATE_EVERY);
         if self.settings.lossless || !away || !due || self.line.len() > 0 || self.shape.is_none() {
             return;
         }
