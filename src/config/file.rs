@@ -214,7 +214,7 @@ fn vault(path: &Path) -> Vault {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let folder = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
     let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").filter(|folder| !folder.is_empty()).map(PathBuf::from);
-    Vault { credentials, folder }
+    Vault { credentials, folder, work: std::env::current_dir().unwrap_or_default() }
 }
 
 fn parse(path: &Path, found: &mut Findings) -> Option<Node> {

@@ -11,7 +11,7 @@ pub enum Form {
     Text,
     /// A text of letters, digits, `-` and `_`, at most 64.
     Name,
-    /// A file or folder; a relative one is one of the configuration's folder.
+    /// A file or folder.
     Path,
     /// A file with a secret in it.
     SecretFile,

@@ -16,13 +16,15 @@ const MOST_BYTES: u64 = 4096;
 /// Where process lists and logs would show a secret.
 pub const WHY: &str = "process lists and logs would show it";
 
-/// Where files with secrets are looked for.
+/// Where files are looked for.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Vault {
     /// systemd's folder with this unit's credentials.
     pub credentials: Option<PathBuf>,
-    /// Of the configuration; relative names are of this folder.
+    /// Of the configuration; relative names of what is read are of this folder.
     pub folder: PathBuf,
+    /// Where the process runs; relative names of what is written are of this folder.
+    pub work: PathBuf,
 }
 
 /// Reads a secret. The second part is a warning.
@@ -172,7 +174,7 @@ mod tests {
     #[test]
     fn secrets_are_read_from_files_alone() {
         let folder = tempfile::tempdir().unwrap();
-        let vault = Vault { credentials: Some(folder.path().to_owned()), folder: folder.path().to_owned() };
+        let vault = Vault { credentials: Some(folder.path().to_owned()), folder: folder.path().to_owned(), ..Vault::default() };
         let write = |name: &str, text: &str, mode: u32| {
             fs::write(folder.path().join(name), text).unwrap();
             fs::set_permissions(folder.path().join(name), fs::Permissions::from_mode(mode)).unwrap();

@@ -168,9 +168,14 @@ impl<'a> Section<'a> {
         self.parsed(name, found, address)
     }
 
-    /// A file or folder, without dots and a slash at its end.
+    /// A file or folder that is read, without dots and a slash at its end. A relative one comes with the configuration.
     pub fn path_of(&self, name: &str, found: &mut Findings) -> Option<PathBuf> {
         self.text(name, found).map(|text| self.vault.folder.join(Path::new(&text)).components().collect())
+    }
+
+    /// The same of one that is written. A relative one is of the folder where the process runs.
+    pub fn written(&self, name: &str, found: &mut Findings) -> Option<PathBuf> {
+        self.text(name, found).map(|text| self.vault.work.join(Path::new(&text)).components().collect())
     }
 
     /// A URL without credentials. `passwords` names the key that has them instead.

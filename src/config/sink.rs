@@ -81,9 +81,9 @@ fn of_kind(kind: &str, section: &Section, stream: &str, found: &mut Findings) ->
         "push" => SinkKind::Push(push(section, found)?),
         "segments" => SinkKind::Segments(segments(section, found)?),
         "hls" => SinkKind::Hls(segments(section, found)?),
-        "v4l2" => SinkKind::Device(section.path_of("device", found)?),
+        "v4l2" => SinkKind::Device(section.written("device", found)?),
         "file" => {
-            let path = section.path_of("path", found)?;
+            let path = section.written("path", found)?;
             if path.extension().is_none_or(|ending| ending != "mp4") {
                 found.fault(&section.path("path"), "does not end in .mp4, which is what is written");
             }
@@ -111,7 +111,7 @@ fn push(section: &Section, found: &mut Findings) -> Option<Push> {
 fn segments(section: &Section, found: &mut Findings) -> Option<Segments> {
     let (every, keep_for) = (section.span("every", found), section.span("keep_for", found));
     let keep_bytes = section.bytes("keep_bytes", found);
-    let (folder, every) = (section.path_of("folder", found)?, every?);
+    let (folder, every) = (section.written("folder", found)?, every?);
     if keep_for.is_some_and(|keep_for| keep_for < every) {
         found.fault(&section.path("keep_for"), format!("is shorter than every, {}: no file would be kept", units::span_text(every)));
     }

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use gradcast::config::{self, Opened};
 use gradcast::error::Error;
+use gradcast::video::live::SinkKind;
 use onnx_files::{chain, node, value};
 
 /// What is in every file of a secret here.
@@ -89,6 +90,8 @@ fn a_stream_has_what_is_usual() {
     assert_eq!((stream.look.target.text.as_str(), stream.look.method.name(), stream.look.every), ("hold:0.5", "fullgrad", 1));
     let names: Vec<&str> = stream.output.sinks.iter().map(|sink| sink.name.as_str()).collect();
     assert_eq!(names, ["rtsp", "push", "segments", "file", "v4l2"]);
+    let SinkKind::Segments(segments) = &stream.output.sinks[2].kind else { panic!("{stream:?}") };
+    assert_eq!(segments.folder, std::env::current_dir().unwrap().join("out"), "what is written is of the folder where the process runs");
     assert!(!stream.lossless && !stream.source.lossless && !stream.output.lossless);
     assert!(stream.size_px.is_none() && stream.output.encoder.is_none());
 }

@@ -25,6 +25,29 @@ fn the_document_lists_what_the_code_has() {
     );
 }
 
+/// The example that is installed, as it is and with everything in it that stands behind a `# `.
+#[test]
+fn the_example_that_is_installed_is_right() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let installed = fs::read_to_string(root.join("systemd/gradcast.toml")).unwrap();
+    let uncommented = |line: &str| match line.strip_prefix("# ") {
+        Some(key) if key.starts_with('[') || key.split(' ').nth(1) == Some("=") => format!("{key}\n"),
+        _ => format!("{line}\n"),
+    };
+    let whole: String = installed.lines().map(uncommented).collect();
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["token", "front-password"] {
+        fs::write(folder.path().join(name), "hunter2\n").unwrap();
+    }
+    for (text, streams) in [(installed, &["pattern"][..]), (whole, &["pattern", "front", "desk"])] {
+        let model = root.join("models/efficientnet_lite0.toml");
+        let text = text.replace("\"efficientnet_lite0\"", &format!("{model:?}")).replace("${CREDENTIALS_DIRECTORY}/", "");
+        fs::write(folder.path().join("gradcast.toml"), &text).unwrap();
+        let opened = config::open(&folder.path().join("gradcast.toml")).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(opened.settings.streams.iter().map(|stream| stream.name.as_str()).collect::<Vec<_>>(), streams);
+    }
+}
+
 #[test]
 fn the_example_of_the_document_is_right() {
     let document = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md")).unwrap();

@@ -143,8 +143,8 @@ fn each_fault_of_a_stream_is_told_with_line_and_key() {
             "g.toml:5: stream.front.sink[2].folder: each sink needs a folder of its own, and stream.front.sink[1].folder has it already; give another",
         ),
         (
-            "sink = ['a.mp4', 'clip.mp4']",
-            "g.toml:5: stream.front.sink[2].path: only one can write there, and stream.front.source.path has it already; give another",
+            "sink = ['a.mp4', './a.mp4']",
+            "g.toml:5: stream.front.sink[2].path: only one can write there, and stream.front.sink[1].path has it already; give another",
         ),
         (
             "sink = [{ kind = 'rtsp', name = 'a' }, { kind = 'rtsp', name = 'a', path = 'b' }]",
@@ -162,6 +162,14 @@ fn each_fault_of_a_stream_is_told_with_line_and_key() {
     for (lines, wanted) in cases {
         assert_eq!(place.faults(&stream(lines)), (78, vec![(*wanted).to_owned()]), "{lines}");
     }
+}
+
+#[test]
+fn a_file_that_is_read_is_not_written() {
+    let place = Place::new();
+    let text = stream(&format!("sink = ['{}']", place.path("clip.mp4").display()));
+    let wanted = "g.toml:5: stream.front.sink[1].path: only one can write there, and stream.front.source.path has it already; give another";
+    assert_eq!(place.faults(&text), (78, vec![wanted.to_owned()]));
 }
 
 #[test]

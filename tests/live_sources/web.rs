@@ -45,9 +45,8 @@ impl Files {
 fn answer(mut stream: &TcpStream, folder: &Path, basic: Option<&str>) -> Option<()> {
     let mut lines = BufReader::new(stream).lines();
     let request = lines.next()?.ok()?;
-    let headers: Vec<(String, String)> = lines
-        .map_while(|line| Some(line.ok()?.split_once(": ").map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))?))
-        .collect();
+    let headers: Vec<(String, String)> =
+        lines.map_while(|line| line.ok()?.split_once(": ").map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))).collect();
     let header = |name: &str| headers.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str());
     let name = request.split(' ').nth(1)?.trim_start_matches('/').split('?').next()?;
     if basic.is_some_and(|basic| header("authorization") != Some(&format!("Basic {basic}"))) {

@@ -39,7 +39,6 @@ pub(super) struct Plan<'a> {
     pub caps: &'a gst::Caps,
     /// Of the frames, shown.
     pub picture: PictureInfo,
-    pub lossless: bool,
     /// The stream's time between key frames at most.
     pub key_interval: Duration,
     /// Frames that were thrown away.
@@ -84,6 +83,8 @@ struct State {
     ending: bool,
     key_wanted: bool,
     last_key: Option<Duration>,
+    /// When the next one is due that nobody asks for.
+    key_due: Duration,
     /// When the last frame was taken, or the encoder began.
     taken_at: Duration,
     taken: u64,
@@ -119,13 +120,18 @@ impl Intake {
         state.taken += 1;
         state.taken_at = self.clock.now();
         let since_key = state.last_key.map(|last| next.pts.saturating_sub(last));
-        let due = since_key.is_none_or(|since| since >= self.key_interval || state.key_wanted && since >= KEYS_APART);
-        if due {
+        let is_due = since_key.is_none() || next.pts >= state.key_due;
+        if is_due || state.key_wanted && since_key.is_some_and(|since| since >= KEYS_APART) {
             // The first frame is one anyway; asking for it does no harm.
             let event = UpstreamForceKeyUnitEvent::builder().all_headers(true).build();
             self.encoder.send_event(event);
             state.key_wanted = false;
             state.last_key = Some(next.pts);
+            // Those that are asked for come between, so that segments stay of one length.
+            if is_due {
+                let is_late = since_key.is_none() || next.pts >= state.key_due + self.key_interval;
+                state.key_due = self.key_interval + if is_late { next.pts } else { state.key_due };
+            }
         }
         let decoded = next.passage.as_ref().map(|passage| passage.decoded);
         state.inside.push_back((next.pts, next.duration, decoded));

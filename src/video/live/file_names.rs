@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 /// Length of a stamp, `20260730T120501.123Z`.
 const STAMP: usize = 20;
@@ -20,6 +20,8 @@ pub(super) struct FileNames {
 pub(super) struct OwnFile {
     /// When it was begun, since 1970.
     pub begun: Duration,
+    /// When it was written last, since 1970.
+    pub written: Duration,
     pub path: PathBuf,
     pub bytes: u64,
 }
@@ -50,7 +52,8 @@ impl FileNames {
             .filter_map(|entry| {
                 let begun = self.begun(entry.file_name().to_str()?)?;
                 let metadata = entry.metadata().ok().filter(|metadata| metadata.is_file())?;
-                Some(OwnFile { begun, path: entry.path(), bytes: metadata.len() })
+                let written = metadata.modified().ok()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+                Some(OwnFile { begun, written, path: entry.path(), bytes: metadata.len() })
             })
             .collect();
         own.sort_by(|one, other| one.path.cmp(&other.path));
@@ -85,8 +88,8 @@ impl FileNames {
             if behind < keep.at_least.max(1) {
                 break;
             }
-            // A file ends where the next begins.
-            let ended = own[index + 1].begun;
+            // A file ends where the next begins, or earlier: the program may have been away.
+            let ended = own[index + 1].begun.min(file.written.max(file.begun));
             let old = keep.time.is_some_and(|time| now.saturating_sub(ended) > time);
             let large = keep.bytes.is_some_and(|most| bytes > most);
             if !(old || large || keep.at_most.is_some_and(|most| behind >= most)) {

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use gst::prelude::*;
-use gst_rtsp_server::RTSPMedia;
 use gst_rtsp_server::prelude::*;
+use gst_rtsp_server::{RTSPMedia, RTSPStreamTransport};
 
 use super::anchor::Anchor;
 use super::encoding::KeyRequest;
@@ -92,6 +92,13 @@ impl Mount {
     pub fn viewers(&self) -> usize {
         let medias: Vec<RTSPMedia> = self.lock().iter().filter_map(|reader| reader.media.upgrade()).collect();
         medias.iter().filter_map(|media| media.stream(0)).map(|stream| stream.transport_filter(None).len()).sum()
+    }
+
+    /// Whether the server still sends to this viewer. One that takes nothing for seconds is sent nothing more by GStreamer, which leaves
+    /// the connection as it is.
+    pub fn sends_to(&self, viewer: &RTSPStreamTransport) -> bool {
+        let medias: Vec<RTSPMedia> = self.lock().iter().filter_map(|reader| reader.media.upgrade()).collect();
+        medias.iter().filter_map(|media| media.stream(0)).any(|stream| stream.transport_filter(None).contains(viewer))
     }
 
     /// No more packets come.

@@ -91,7 +91,6 @@ impl Output {
             encoder: &encoder.text(settings.bitrate_kbps, coded_px.0 * coded_px.1),
             caps: &caps,
             picture: *picture,
-            lossless: settings.lossless,
             key_interval: settings.key_interval,
             dropped: counters.dropped.clone(),
             latency: counters.latency.clone(),

@@ -108,15 +108,19 @@ impl PacketQueue {
         self.changed.notify_all();
     }
 
-    /// A sink takes from here on, beginning at a key frame.
-    pub fn open(&self) {
+    /// A sink takes from here on, beginning at a key frame. True: one has to be asked for.
+    pub fn open(&self) -> bool {
         let mut state = self.lock();
+        // Where nothing may be lost, what came before the sink still waits, from the stream's first frame on.
+        let wants_key = !self.lossless || state.lost > 0;
         state.open = true;
         state.until_key = state.packets.is_empty();
+        // What follows frames that are lost.
         while state.packets.front().is_some_and(|packet| !packet.key) {
             self.discard_first(&mut state);
         }
         self.changed.notify_all();
+        wants_key && state.packets.is_empty()
     }
 
     fn discard_first(&self, state: &mut State) {
@@ -205,7 +209,10 @@ mod tests {
     fn queue(lossless: bool) -> (PacketQueue, Arc<AtomicU64>) {
         let lost = Arc::new(AtomicU64::new(0));
         let counted = Arc::clone(&lost);
-        (PacketQueue::new(lossless, move || drop(counted.fetch_add(1, Ordering::SeqCst))), lost)
+        let count = move || {
+            counted.fetch_add(1, Ordering::SeqCst);
+        };
+        (PacketQueue::new(lossless, count), lost)
     }
 
     fn taken_ms(queue: &PacketQueue) -> Vec<u128> {
@@ -220,7 +227,7 @@ mod tests {
     fn a_sink_starts_at_a_key_frame_and_what_it_missed_is_counted() {
         let (queue, lost) = queue(false);
         queue.give(&packet(0, true, 10));
-        queue.open();
+        assert!(queue.open(), "a key frame is wanted");
         queue.give(&packet(40, false, 10));
         queue.give(&packet(80, true, 10));
         queue.give(&packet(120, false, 10));

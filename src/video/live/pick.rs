@@ -98,7 +98,6 @@ impl LiveEncoder {
             encoder: &self.text(500, SIZE_PX.0 * SIZE_PX.1),
             caps: &caps,
             picture,
-            lossless: true,
             key_interval: Duration::from_secs(3600),
             dropped: Counter::unregistered(),
             latency: Histogram::unregistered(),

@@ -26,6 +26,7 @@ pub(super) struct Recording {
     usual: Duration,
     path: PathBuf,
     written: bool,
+    whole: bool,
 }
 
 impl Recording {
@@ -39,8 +40,9 @@ impl Recording {
             }
         }
         let at = |error: Error| error.at(path.display());
-        let pipe = Pipe::start(pipeline, timing, &around.stop, around.hang()).map_err(at)?;
-        Ok(Recording { pipe: Some(pipe), held: None, usual: USUAL, path: path.to_owned(), written: false })
+        let mut recording = Recording { pipe: None, held: None, usual: USUAL, path: path.to_owned(), written: false, whole: false };
+        recording.pipe = Some(Pipe::start(pipeline, timing, &around.stop, around.hang()).map_err(at)?);
+        Ok(recording)
     }
 
     /// Whether the same decoder set-up holds.
@@ -85,6 +87,7 @@ impl Recording {
         let end = until.unwrap_or(last + self.usual);
         let pipe = self.pipe.take().expect("a recording is ended once");
         pipe.end().map_err(|error| error.at(self.path.display()))?;
+        self.whole = true;
         Ok(end)
     }
 }
@@ -92,7 +95,8 @@ impl Recording {
 impl Drop for Recording {
     fn drop(&mut self) {
         // Where it was not ended it failed: what plays stays.
-        if self.pipe.take().is_some() && !is_playable(&self.path) {
+        self.pipe = None;
+        if !self.whole && !is_playable(&self.path) {
             let _ = fs::remove_file(&self.path);
         }
     }
@@ -102,7 +106,7 @@ impl Drop for Recording {
 pub(super) fn is_playable(path: &Path) -> bool {
     let Ok(mut file) = File::open(path) else { return false };
     let length = file.metadata().map_or(0, |metadata| metadata.len());
-    let (mut at, mut described) = (0, false);
+    let (mut at, mut described, mut data) = (0, false, false);
     let mut head = [0; 16];
     while at + 16 <= length && file.seek(SeekFrom::Start(at)).is_ok() && file.read_exact(&mut head).is_ok() {
         // ISO/IEC 14496-12, 4.2: a size of 1 is followed by one of 64 bits, 0 reaches to the end.
@@ -117,6 +121,9 @@ pub(super) fn is_playable(path: &Path) -> bool {
         match &head[4..8] {
             b"moof" => described = true,
             b"mdat" if described => return true,
+            b"mdat" => data = true,
+            // The first one, before the data, has no frames; that of a whole file is behind them.
+            b"moov" if data => return true,
             _ => {}
         }
         at += size;

@@ -1,13 +1,13 @@
 //! Our own RTSP server: one for the process, a path for every stream, one encode for all viewers of a path.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use gst::glib;
 use gst_rtsp_server::prelude::*;
-use gst_rtsp_server::{RTSPAuth, RTSPFilterResult, RTSPMediaFactory, RTSPServer, RTSPThreadPool, RTSPToken};
+use gst_rtsp_server::{RTSPAuth, RTSPClient, RTSPFilterResult, RTSPMediaFactory, RTSPServer, RTSPThreadPool, RTSPToken};
 
 use super::mount::Mount;
 use super::settings::RtspServerSettings;
@@ -34,6 +34,9 @@ struct Inner {
     secured: bool,
     mounts: Arc<Mutex<HashMap<String, Arc<Mount>>>>,
 }
+
+/// Who has asked for PLAY and not yet for an end of it.
+type Playing = Arc<Mutex<HashSet<RTSPClient>>>;
 
 fn lock(mounts: &Mutex<HashMap<String, Arc<Mount>>>) -> MutexGuard<'_, HashMap<String, Arc<Mount>>> {
     mounts.lock().unwrap_or_else(PoisonError::into_inner)
@@ -94,10 +97,10 @@ impl RtspServer {
         factory.set_launch(&format!("( {} )", fill(text, &[])));
         factory.set_shared(true);
         if self.0.secured {
-            for permission in [gst_rtsp_server::RTSP_PERM_MEDIA_FACTORY_ACCESS, gst_rtsp_server::RTSP_PERM_MEDIA_FACTORY_CONSTRUCT] {
-                let role = gst::Structure::builder(VIEWER).field(permission.as_str(), true).build();
-                factory.add_role_from_structure(&role);
-            }
+            let role = gst::Structure::builder(VIEWER)
+                .field(gst_rtsp_server::RTSP_PERM_MEDIA_FACTORY_ACCESS.as_str(), true)
+                .field(gst_rtsp_server::RTSP_PERM_MEDIA_FACTORY_CONSTRUCT.as_str(), true);
+            factory.add_role_from_structure(&role.build());
         }
         let joins = Arc::downgrade(mount);
         factory.connect_media_configure(move |_, media| {
@@ -160,9 +163,22 @@ fn serve(server: &RTSPServer, mounts: Arc<Mutex<HashMap<String, Arc<Mount>>>>) -
     let port = u16::try_from(server.bound_port()).unwrap_or_default();
 
     let asks = Arc::clone(&mounts);
+    let playing: Playing = Arc::default();
+    let plays = Arc::clone(&playing);
     server.connect_client_connected(move |_, client| {
-        let asks = Arc::clone(&asks);
-        client.connect_play_request(move |_, context| {
+        let forgets = || {
+            let playing = Arc::clone(&plays);
+            move |client: &RTSPClient| {
+                playing.lock().unwrap_or_else(PoisonError::into_inner).remove(client);
+            }
+        };
+        let (paused, torn_down) = (forgets(), forgets());
+        client.connect_pause_request(move |client, _| paused(client));
+        client.connect_teardown_request(move |client, _| torn_down(client));
+        client.connect_closed(forgets());
+        let (asks, plays) = (Arc::clone(&asks), Arc::clone(&plays));
+        client.connect_play_request(move |client, context| {
+            plays.lock().unwrap_or_else(PoisonError::into_inner).insert(client.clone());
             let path = context.uri().map(|uri| uri.request_uri()).and_then(|uri| url::Url::parse(&uri).ok());
             if let Some(path) = path
                 && let Some(mount) = lock(&asks).get(path.path().trim_end_matches('/'))
@@ -172,9 +188,13 @@ fn serve(server: &RTSPServer, mounts: Arc<Mutex<HashMap<String, Arc<Mount>>>>) -
         });
     });
     let sessions = server.session_pool();
+    let weak = server.downgrade();
     let round = glib::timeout_source_new_seconds(ROUND_S, None, glib::Priority::DEFAULT, move || {
         if let Some(sessions) = &sessions {
             sessions.cleanup();
+        }
+        if let Some(server) = weak.upgrade() {
+            cut_off(&server, &mounts, &playing);
         }
         glib::ControlFlow::Continue
     });
@@ -193,6 +213,28 @@ fn serve(server: &RTSPServer, mounts: Arc<Mutex<HashMap<String, Arc<Mount>>>>) -
         return Err(glib::Error::new(gst::CoreError::Thread, "no thread for the server"));
     }
     Ok((port, main_loop))
+}
+
+/// Ends the connections of viewers that are sent nothing any more, since they took nothing.
+fn cut_off(server: &RTSPServer, mounts: &Mutex<HashMap<String, Arc<Mount>>>, playing: &Playing) {
+    let mounts: Vec<(String, Arc<Mount>)> = lock(mounts).iter().map(|(path, mount)| (path.clone(), Arc::clone(mount))).collect();
+    let playing = playing.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    server.client_filter(Some(&mut |_, client| {
+        let mut is_stuck = false;
+        client.session_filter(Some(&mut |_, session| {
+            for (path, mount) in &mounts {
+                let viewer = session.media(path).0.and_then(|media| media.transport(0));
+                is_stuck |= viewer.is_some_and(|viewer| !mount.sends_to(&viewer));
+            }
+            RTSPFilterResult::Keep
+        }));
+        if is_stuck && playing.contains(client) {
+            tracing::info!("a viewer that takes nothing is cut off");
+            RTSPFilterResult::Remove
+        } else {
+            RTSPFilterResult::Keep
+        }
+    }));
 }
 
 impl Drop for Inner {

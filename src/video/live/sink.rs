@@ -146,7 +146,9 @@ impl Sink {
         };
         thread::Builder::new()
             .name("sink".into())
-            .spawn(move || drop(done.send(work.run())))
+            .spawn(move || {
+                let _ = done.send(work.run());
+            })
             .map_err(|error| Error::runtime(error.to_string()).with_source(error))?;
         Ok(Sink { queue, state, stop: Some(stop), done: is_done })
     }
@@ -193,8 +195,9 @@ impl Work {
         let (stream, sink) = (self.around.stream.clone(), self.settings.name.clone());
         loop {
             let began = self.clock.now();
-            self.queue.open();
-            self.key.ask();
+            if self.queue.open() {
+                self.key.ask();
+            }
             let ended = self.run_once();
             self.queue.close();
             lock(&self.state).up = false;

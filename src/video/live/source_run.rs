@@ -158,10 +158,10 @@ fn run_once(
             MessageView::Latency(_) => {
                 let _ = pipeline.recalculate_latency();
             }
-            MessageView::StateChanged(changed) if message.src().is_some_and(|source| source == pipeline) => {
-                if changed.current() == gst::State::Playing && base.is_none() {
-                    *base = pipeline.base_time();
-                }
+            MessageView::StateChanged(changed)
+                if changed.current() == gst::State::Playing && base.is_none() && message.src().is_some_and(|source| source == pipeline) =>
+            {
+                *base = pipeline.base_time();
             }
             // No sink of ours heard of the end: nothing was decoded.
             MessageView::Eos(_) if !prepared.tail.is_linked() => return Outcome::Ended,
