@@ -70,6 +70,10 @@ elif [ $# -eq 0 ]; then
     sed -n '2,/^set/s/^# \{0,1\}//p' "$0"
     exit 2
 fi
+if [ -n "$service" ] && [ "$(id -u)" -ne 0 ]; then
+    sudo -n true 2>/dev/null || fail "boots a systemd; run as root"
+    exec sudo -n ${CARGO_TARGET_DIR:+"CARGO_TARGET_DIR=$CARGO_TARGET_DIR"} ${LIBTORCH:+"LIBTORCH=$LIBTORCH"} ${PROFILE:+"PROFILE=$PROFILE"} "$0" ${keep:+--keep "$keep"} --service "$configuration"
+fi
 target=${CARGO_TARGET_DIR:-$project/target}
 built=$target/${PROFILE:-release}
 [ -x "$built/gradcast" ] || fail "$built/gradcast is not there; run make build"
