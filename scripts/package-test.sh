@@ -18,7 +18,7 @@ in_there() {
     mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
     cp "$package" media/demo_clip.mp4 "$root/tmp/"
     # One that was installed on this machine before would help.
-    rm -rf "$root/usr/lib/gradcast" "$root/usr/share/gradcast" "$root/etc/gradcast"
+    rm -rf "$root/usr/lib/gradcast" "$root/usr/share/gradcast" "$root/etc/gradcast" "$root"/var/{lib,cache}/{,private/}gradcast
     # shellcheck disable=SC2016
     exec env -i HOME=/tmp PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 GST_REGISTRY=/tmp/registry.bin chroot "$root" bash -euo pipefail -c '
         cd /tmp

@@ -43,6 +43,8 @@ build_root() {
     # ProtectHome hides a project that lies in a home.
     mount --bind "$project" "$root/srv/gradcast"
     mount -o remount,bind,ro "$root/srv/gradcast"
+    # A daemon of this machine keeps its files; they are hidden here.
+    rm -rf "$root"/var/{lib,cache}/{,private/}gradcast "$root/usr/lib/gradcast" "$root/usr/share/gradcast" "$root/etc/gradcast" "$root/etc/systemd/system"/gradcast*.service*
     cp -a "$work/installed/." "$root/"
     cp "$work"/units/* "$root/run/systemd/system/"
     # No business of theirs: devices, kernel settings, disks, the network.
