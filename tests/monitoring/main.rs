@@ -1,4 +1,5 @@
 //! What watches the daemon: alert rules with their tests, the scrape configuration and the dashboard, held against docs/metrics.md.
+#![allow(clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
