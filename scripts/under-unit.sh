@@ -51,7 +51,6 @@ build_root() {
     for device in systemd-{udevd,udev-trigger,sysctl,modules-load,random-seed,firstboot,networkd,resolved,timesyncd,remount-fs,journal-flush,pcrphase}.service; do
         ln -s /dev/null "$root/run/systemd/system/$device"
     done
-    ip link set lo up 2>/dev/null || true
     cd "$root"
     pivot_root . run/before
     umount -l /run/before
