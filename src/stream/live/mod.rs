@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 
-pub use meters::{Families, Meters, Outcome, Reason, Retry, SinkMeters};
+pub use meters::{Families, Meters, Outcome, Queue, Reason, Retry, SinkMeters};
 pub use settings::{Aim, Look, Settings};
 pub use standing::{LastAnswer, Snapshot, Standing, Up};
 
