@@ -29,6 +29,8 @@ pub(super) struct SegmentWriter {
     text: String,
     names: FileNames,
     current: Option<Current>,
+    /// A file was closed whole: while the next one begins the sink is still up.
+    proven: bool,
     hls: Option<Hls>,
 }
 
@@ -66,7 +68,7 @@ impl SegmentWriter {
         make_folder(&settings.folder)?;
         let text = around.text("live_sink_segments.gst", include_str!("../../../pipelines/live_sink_segments.gst"))?;
         let names = FileNames::new(&settings.folder, &around.stream, "mp4");
-        Ok(SegmentWriter { settings: settings.clone(), around: around.clone(), text, names, current: None, hls: None })
+        Ok(SegmentWriter { settings: settings.clone(), around: around.clone(), text, names, current: None, proven: false, hls: None })
     }
 
     /// Segments of MPEG-TS and a playlist, `STREAM.m3u8`.
@@ -85,7 +87,7 @@ impl SegmentWriter {
         let path = settings.folder.join(format!("{}.m3u8", around.stream));
         let playlist = Playlist::open(path, settings.every + around.key_interval, listed);
         let hls = Hls { breaks: !playlist.is_empty(), playlist, counters: Counters::default() };
-        Ok(SegmentWriter { settings: settings.clone(), around: around.clone(), text, names, current: None, hls: Some(hls) })
+        Ok(SegmentWriter { settings: settings.clone(), around: around.clone(), text, names, current: None, proven: false, hls: Some(hls) })
     }
 
     fn begin(&mut self, packet: &Packet) -> Result<()> {
@@ -116,6 +118,7 @@ impl SegmentWriter {
     fn close(&mut self, until: Option<Duration>) -> Result<()> {
         let Some(current) = self.current.take() else { return Ok(()) };
         let end = current.recording.end(until)?;
+        self.proven = true;
         let Some(hls) = &mut self.hls else { return Ok(()) };
         let part = part_path(&current.path);
         let mut piece = fs::read(&part).map_err(|error| io_error(&part, error))?;
@@ -149,7 +152,7 @@ impl Writer for SegmentWriter {
     }
 
     fn is_up(&self) -> bool {
-        self.current.as_ref().is_some_and(|current| current.recording.has_written())
+        self.proven || self.current.as_ref().is_some_and(|current| current.recording.has_written())
     }
 
     fn end(mut self: Box<Self>) -> Result<()> {
