@@ -152,8 +152,9 @@ impl Member {
     /// How it fares; `document` makes its configuration. `None` while it is being stopped.
     pub fn state(&self, document: impl FnOnce(&live::Settings) -> Value) -> Option<StreamState> {
         let standing = self.standing()?;
-        let [decoded, explained, held, late, _] = self.meters.frames();
+        // Read before the others, so that what became of frames is never more than were decoded.
         let dropped: BTreeMap<String, u64> = self.meters.drops().map(|(reason, count)| (reason.name().to_owned(), count)).collect();
+        let [decoded, explained, held, late, _] = self.meters.frames();
         let (decoded_fps, explained_fps) = self.rates();
         let settings = &standing.settings;
         let look = &settings.look;

@@ -1,11 +1,11 @@
 //! The source's side of a stream: it is started, watched for silence, taken down and tried again.
 
-use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, never};
 
 use super::backoff::Backoff;
+use super::errands::Errands;
 use super::meters::{Meters, Reason, Retry};
 use super::settings::Settings;
 use crate::clock::Clock;
@@ -20,6 +20,8 @@ pub(super) struct Feed {
     state: State,
     /// When the last frame was taken, whichever source gave it.
     last_frame: Option<Duration>,
+    /// Threads that stop sources.
+    errands: Errands,
 }
 
 enum State {
@@ -61,7 +63,8 @@ impl Gone {
 
 impl Feed {
     pub fn new(clock: &Clock) -> Self {
-        Feed { clock: clock.clone(), backoff: Backoff::default(), state: State::Waiting(Some(Duration::ZERO)), last_frame: None }
+        let state = State::Waiting(Some(Duration::ZERO));
+        Feed { clock: clock.clone(), backoff: Backoff::default(), state, last_frame: None, errands: Errands::new() }
     }
 
     /// Starts a source if its time has come.
@@ -177,6 +180,11 @@ impl Feed {
         self.state = State::Waiting(None);
     }
 
+    /// After [`Feed::close`]: waits until every source has been stopped, after which no frame is counted any more. False: one hangs.
+    pub fn settle(&mut self, within: Duration) -> bool {
+        self.errands.wait(within)
+    }
+
     /// Another source, at once.
     pub fn replace(&mut self, meters: &Meters) {
         self.end(Reason::Disconnected, meters);
@@ -187,8 +195,7 @@ impl Feed {
     fn end(&mut self, reason: Reason, meters: &Meters) {
         let State::Running { source, .. } = std::mem::replace(&mut self.state, State::Waiting(None)) else { return };
         let (lost, stuck) = (meters.dropped(reason).clone(), meters.stuck.clone());
-        let work = move || stop(source, &lost, &stuck);
-        if thread::Builder::new().name("source-stop".to_owned()).spawn(work).is_err() {
+        if !self.errands.send("source-stop", move || stop(source, &lost, &stuck)) {
             // The source went with the closure and was dropped.
             tracing::error!("no thread to stop a source in: too many threads");
         }

@@ -249,9 +249,11 @@ impl Meters {
         self.reconnects.iter().map(Counter::get).sum()
     }
 
-    /// Frames so far: decoded, then explained, held, late, dropped.
+    /// Frames so far: decoded, then explained, held, late, dropped. While frames are on their way the first is the sum of the others or more.
     pub fn frames(&self) -> [u64; 5] {
-        [&self.decoded, &self.explained, &self.held, &self.late, &self.all_drops].map(Counter::get)
+        let [explained, held, late, dropped] = [&self.explained, &self.held, &self.late, &self.all_drops].map(Counter::get);
+        // Read last: a frame is decoded before anything else becomes of it.
+        [self.decoded.get(), explained, held, late, dropped]
     }
 
     /// Dropped frames so far, by reason.

@@ -2,6 +2,7 @@
 
 mod backoff;
 mod canvas;
+mod errands;
 mod feed;
 mod line;
 mod meters;

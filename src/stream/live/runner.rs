@@ -6,6 +6,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, select};
 
 use super::canvas::{Canvas, entropy};
+use super::errands::Errands;
 use super::feed::{Feed, Gone};
 use super::line::{Fate, Line};
 use super::meters::{Meters, Reason, SinkMeters};
@@ -35,6 +36,8 @@ const TICK: Duration = Duration::from_millis(500);
 const OUTPUT_RETRY: Duration = Duration::from_secs(1);
 /// How long an output has to come to its end.
 const CLOSE_WITHIN: Duration = Duration::from_secs(8);
+/// How long sources and outputs have that were taken down before, once the last output is closed.
+const SETTLE_WITHIN: Duration = Duration::from_secs(5);
 
 /// Everything that a stream's thread has.
 pub(super) struct Runner {
@@ -57,6 +60,8 @@ pub(super) struct Runner {
     last_picture: Option<Box<dyn Frame + Send>>,
     last_plate: Option<Duration>,
     faults: Seldom,
+    /// Threads that close outputs.
+    errands: Errands,
 }
 
 /// A frame in line, with its place on the stream's time.
@@ -90,6 +95,7 @@ impl Runner {
             last_picture: None,
             last_plate: None,
             faults: Seldom::new(&clock),
+            errands: Errands::new(),
             settings,
             parts,
             meters,
@@ -103,9 +109,10 @@ impl Runner {
         tracing::info!(stream = %self.settings.name, source = %self.settings.source.input, "stream begins");
         self.begin_with_a_size();
         while self.turn(orders) == Flow::On {}
-        let name = self.settings.name.clone();
+        let (name, meters) = (self.settings.name.clone(), Arc::clone(&self.meters));
         self.end();
-        tracing::info!(stream = %name, "stream ended");
+        let [decoded, explained, held, late, dropped] = meters.frames();
+        tracing::info!(stream = %name, decoded, explained, held, late, dropped, "stream ended");
         let _ = done.send(());
     }
 
@@ -345,7 +352,7 @@ impl Runner {
                     stuck.inc();
                 }
             };
-            let _ = std::thread::Builder::new().name("output-stop".to_owned()).spawn(close);
+            self.errands.send("output-stop", close);
         }
         self.complain(&format!("the output failed and is made anew: {why}"));
     }
@@ -458,6 +465,9 @@ impl Runner {
         {
             self.meters.stuck.inc();
             self.complain("the output did not come to its end in time");
+        }
+        if !(self.feed.settle(SETTLE_WITHIN) && self.errands.wait(SETTLE_WITHIN)) {
+            tracing::warn!(stream = %self.settings.name, "a source or an output hangs: its last frames may not be counted");
         }
         self.report();
     }
