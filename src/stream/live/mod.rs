@@ -120,3 +120,6 @@ impl Stopping {
         !matches!(self.0.recv_timeout(within), Err(RecvTimeoutError::Timeout))
     }
 }
+
+#[cfg(test)]
+mod tests;
