@@ -94,7 +94,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.main_loop.quit();
+        // From within: one that has not begun to run would not hear it.
+        let main_loop = self.main_loop.clone();
+        let quits = glib::idle_source_new(None, glib::Priority::DEFAULT, move || {
+            main_loop.quit();
+            glib::ControlFlow::Break
+        });
+        quits.attach(Some(&self.main_loop.context()));
         if let Some(thread) = self.thread.take() {
             thread.join().unwrap();
         }

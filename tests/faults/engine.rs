@@ -3,7 +3,8 @@
 use std::fs;
 
 use crate::daemon::Daemon;
-use crate::stage::{Bystander, engine, small_network, test_stream, wait_for_explained};
+use crate::programs::frames;
+use crate::stage::{Bystander, engine, lost, shown, small_network, test_stream, wait_for_explained};
 
 /// A thread of a child process that stands still until this is dropped.
 struct Held(libc::pid_t);
@@ -23,12 +24,23 @@ impl Held {
         }
         Held(thread)
     }
+
+    /// A process is not seen to end before whoever holds a thread of it has heard of that thread's end: listens for it.
+    fn listen(&self) {
+        let thread = self.0;
+        // SAFETY: only waits.
+        std::thread::spawn(move || unsafe { libc::waitpid(thread, std::ptr::null_mut(), libc::__WALL) });
+    }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        // SAFETY: lets a thread go on that was stopped above.
-        unsafe { libc::ptrace(libc::PTRACE_DETACH, self.0, 0, 0) };
+        // SAFETY: lets a thread go on that was stopped above, or hears of its end.
+        unsafe {
+            if libc::ptrace(libc::PTRACE_DETACH, self.0, 0, 0) != 0 {
+                libc::waitpid(self.0, std::ptr::null_mut(), libc::__WALL | libc::WNOHANG);
+            }
+        }
     }
 }
 
@@ -60,6 +72,23 @@ fn while_the_engine_hangs_frames_go_on_and_are_late() {
         assert!(accounted <= decoded && decoded - accounted < 40, "{accounted} of {decoded}");
     }
     gate.noticed_nothing(&mut daemon);
+}
+
+#[test]
+fn told_to_end_while_the_engine_hangs_it_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    let sink = |name: &str| format!("[[stream.sink]]\nkind = \"file\"\npath = \"{}\"\n", file(name).display());
+    let streams = format!("{}{}{}", test_stream("yard"), sink("yard.mp4"), test_stream("gate"));
+    let mut daemon = Daemon::with(&engine(), &streams);
+    wait_for_explained(&mut daemon, "yard", 5);
+    let held = Held::hold(daemon.pid(), "engine-0");
+    held.listen();
+    daemon.wait_for_frames("yard", 10);
+    let wanted = shown(&daemon, "yard") - lost(&daemon, "file", "yard");
+    assert_eq!(daemon.end(libc::SIGTERM).code(), Some(0), "{}", daemon.log().join("\n"));
+    assert!(daemon.logged("the engine hangs and is left behind"));
+    assert!(frames(&file("yard.mp4")) >= wanted);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Cameras that fail in every way that a camera has, each beside one that does not.
 
-use crate::cameras::CameraSettings;
-use crate::stage::{Scene, retries, small_network, wait_for_balance};
+use crate::cameras::{Camera, CameraSettings};
+use crate::daemon::Daemon;
+use crate::stage::{Bystander, Scene, engine, look_at, retries, small_network, test_stream, wait_for_balance, wait_for_explained};
 use crate::viewer::{Seen, brightness, difference, keep};
 
 /// Bars that stand still, and a corner of noise: a picture that is shown again has the same noise.
@@ -135,7 +136,7 @@ fn a_camera_that_sends_rubbish() {
     let begin = scene.viewer.count();
     scene.viewer.waits_for("bars again", || scene.viewer.since(begin).last().is_some_and(|seen| white_bar(seen) > WHITE));
     // On the connection itself.
-    let retried = |daemon: &crate::daemon::Daemon| daemon.state("yard")["reconnects"].as_u64().unwrap();
+    let retried = |daemon: &Daemon| daemon.state("yard")["reconnects"].as_u64().unwrap();
     let before = retried(&scene.daemon);
     scene.camera.send_rubbish(true);
     println!("rubbish: {}", scene.wait_until_down());
@@ -172,10 +173,36 @@ fn a_camera_that_refuses_credentials() {
 }
 
 #[test]
+fn a_camera_that_is_not_there_from_the_beginning() {
+    let mut camera = Camera::start(bars());
+    camera.kill();
+    let streams = format!(
+        "[[stream]]\nname = \"yard\"\nsource = \"{}\"\nsize = \"320x240\"\nopacity = 0\n[[stream.sink]]\nkind = \"rtsp\"\n{}",
+        camera.url(),
+        test_stream("gate")
+    );
+    let mut daemon = Daemon::with(&engine(), &streams);
+    let gate = Bystander::watch(&mut daemon, "gate");
+    daemon
+        .wait_for("words", |daemon| daemon.state("yard")["last_error"].as_str().is_some_and(|words| words.contains("connection refused")));
+    let viewer = look_at(&daemon, "yard");
+    viewer.sees(3);
+    keep(&viewer.last(), "never-there");
+    let is_black = |seen: &Seen| brightness(&seen.picture, 0.0..1.0, 0.0..0.8) < 5.0;
+    assert!(viewer.since(0).iter().all(is_black), "nothing but a text on black");
+    assert!(brightness(&viewer.last(), 0.0..0.5, 0.93..1.0) > 3.0);
+    gate.noticed_nothing(&mut daemon);
+    camera.restart();
+    wait_for_explained(&mut daemon, "yard", 5);
+    viewer.waits_for("bars", || viewer.since(0).last().is_some_and(|seen| white_bar(seen) > WHITE));
+    gate.noticed_nothing(&mut daemon);
+}
+
+#[test]
 fn a_camera_that_is_slow() {
     let mut scene = Scene::with(CameraSettings { pattern: "snow", ..bars() }, "", "1m");
     scene.camera.slow(Some(12_000));
-    let decoded = |daemon: &crate::daemon::Daemon| daemon.accounts("yard").0;
+    let decoded = |daemon: &Daemon| daemon.accounts("yard").0;
     let before = decoded(&scene.daemon);
     scene.daemon.wait_for("a trickle of frames", |daemon| decoded(daemon) >= before + 4);
     scene.viewer.sees(3);

@@ -8,7 +8,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 
 use super::answer::FrameAnswer;
 use super::choice::Choice;
@@ -21,6 +21,8 @@ use waiting::Waiting;
 
 /// Waits before an engine that failed is started again: the first, and the longest.
 const RESTART_WAITS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// How long a batch that the workers have is waited for at the end.
+const END_WITHIN: Duration = Duration::from_secs(10);
 /// Batches that the workers have at a time where one would keep them busy: the next is there when one is done.
 const BATCHES_AHEAD: usize = 2;
 
@@ -60,11 +62,13 @@ pub struct Reply {
 /// Makes an engine, also anew after one that has lost all its workers.
 pub type MakeEngine = Box<dyn Fn() -> Result<Engine> + Send>;
 
-/// The batches of one engine. Dropping it ends the engine.
+/// The batches of one engine. Dropping it ends the engine; one that hangs is left behind.
 pub struct Batcher {
     shared: Arc<Shared>,
     stop: Option<Sender<()>>,
     threads: Vec<JoinHandle<()>>,
+    /// Closed when the threads are through.
+    done: Receiver<()>,
 }
 
 /// A stream's end of a batcher.
@@ -125,15 +129,21 @@ impl Batcher {
         let (stop, stopped) = bounded(0);
         let (away, coming) = unbounded();
         let (gathers, answers) = (Arc::clone(&shared), Arc::clone(&shared));
+        let (through, done) = bounded::<()>(0);
         let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| {
-            let spawned = thread::Builder::new().name(name.to_owned()).spawn(work);
+            let through = through.clone();
+            let body = move || {
+                work();
+                drop(through);
+            };
+            let spawned = thread::Builder::new().name(name.to_owned()).spawn(body);
             spawned.map_err(|error| Error::runtime("cannot start a thread of the engine").with_source(error))
         };
         let threads = vec![
             spawn("engine-batches", Box::new(move || Gatherer { shared: gathers, make, away, stopped }.run(engine)))?,
             spawn("engine-answers", Box::new(move || answers.hand_out(&coming)))?,
         ];
-        Ok(Batcher { shared, stop: Some(stop), threads })
+        Ok(Batcher { shared, stop: Some(stop), threads, done })
     }
 
     /// One more stream. `lossless`: its images wait until they have their turn, and who offers waits too; of others the newest waits.
@@ -160,6 +170,11 @@ impl Drop for Batcher {
         self.shared.lock().ended = true;
         self.shared.changed.notify_all();
         self.stop = None;
+        // Nothing is ever sent.
+        if self.done.recv_timeout(END_WITHIN) == Err(RecvTimeoutError::Timeout) {
+            tracing::error!("the engine hangs and is left behind");
+            return;
+        }
         for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
