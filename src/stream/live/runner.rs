@@ -322,6 +322,7 @@ impl Runner {
         let counters = OutputCounters {
             dropped: self.meters.dropped(Reason::EncodeQueue).clone(),
             latency: self.meters.latency.clone(),
+            encode: self.meters.encode.clone(),
             sink_dropped: self.of_sink(|sink| sink.dropped.inc()),
             sink_restarts: self.of_sink(|sink| sink.restarts.inc()),
         };

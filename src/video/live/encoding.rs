@@ -45,6 +45,8 @@ pub(super) struct Plan<'a> {
     pub dropped: Counter,
     /// Decoded to encoded.
     pub latency: Histogram,
+    /// From taken by the encoder to encoded.
+    pub encode: Histogram,
     pub clock: Clock,
 }
 
@@ -71,6 +73,7 @@ struct Intake {
     key_interval: Duration,
     dropped: Counter,
     latency: Histogram,
+    encode: Histogram,
     clock: Clock,
 }
 
@@ -89,8 +92,17 @@ struct State {
     taken_at: Duration,
     taken: u64,
     encoded: u64,
-    /// Frames in the encoder: their time, duration, and when they were decoded.
-    inside: VecDeque<(Duration, Option<Duration>, Option<Duration>)>,
+    inside: VecDeque<Inside>,
+}
+
+/// A frame in the encoder.
+#[derive(Clone, Copy)]
+struct Inside {
+    pts: Duration,
+    duration: Option<Duration>,
+    /// When it was decoded, and when the encoder took it.
+    decoded: Option<Duration>,
+    taken: Duration,
 }
 
 struct Waiting {
@@ -134,7 +146,8 @@ impl Intake {
             }
         }
         let decoded = next.passage.as_ref().map(|passage| passage.decoded);
-        state.inside.push_back((next.pts, next.duration, decoded));
+        let taken = state.taken_at;
+        state.inside.push_back(Inside { pts: next.pts, duration: next.duration, decoded, taken });
         if let Some(passage) = next.passage {
             passage.outcome.inc();
         }
@@ -150,15 +163,17 @@ impl Intake {
         if key {
             state.last_key = state.last_key.max(Some(pts));
         }
-        while state.inside.front().is_some_and(|(inside, ..)| *inside < pts) {
+        while state.inside.front().is_some_and(|inside| inside.pts < pts) {
             state.inside.pop_front();
         }
-        let (_, duration, decoded) = state.inside.front().copied().filter(|(inside, ..)| *inside == pts)?;
+        let inside = state.inside.front().copied().filter(|inside| inside.pts == pts)?;
         state.inside.pop_front();
-        if let Some(decoded) = decoded {
-            self.latency.observe_span(self.clock.now().saturating_sub(decoded));
+        let now = self.clock.now();
+        self.encode.observe_span(now.saturating_sub(inside.taken));
+        if let Some(decoded) = inside.decoded {
+            self.latency.observe_span(now.saturating_sub(decoded));
         }
-        duration
+        inside.duration
     }
 }
 
@@ -184,6 +199,7 @@ impl Encoding {
             key_interval: plan.key_interval,
             dropped: plan.dropped.clone(),
             latency: plan.latency.clone(),
+            encode: plan.encode.clone(),
             clock: plan.clock.clone(),
         });
         let feeds = Arc::clone(&intake);

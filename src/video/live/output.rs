@@ -32,6 +32,8 @@ pub struct OutputCounters {
     pub dropped: Counter,
     /// Decoded to encoded.
     pub latency: Histogram,
+    /// Taken by the encoder to encoded.
+    pub encode: Histogram,
     /// A packet that a sink did not get.
     pub sink_dropped: SinkEvent,
     /// A sink that is begun again.
@@ -94,6 +96,7 @@ impl Output {
             key_interval: settings.key_interval,
             dropped: counters.dropped.clone(),
             latency: counters.latency.clone(),
+            encode: counters.encode.clone(),
             clock: clock.clone(),
         };
         let preview = settings.preview.as_ref().map(|preview| Previewer::new(preview, picture, &caps, folder, clock)).transpose()?;
