@@ -5,7 +5,7 @@ MAKEFLAGS += --no-print-directory
 # rustup's folder, for a shell that was open before rustup was installed.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo cameras test bench bench-live soak http-fuzz gpu-bundle man completions install deb package-test under-unit docs clean
+.PHONY: help setup build demo cameras test bench bench-live soak http-fuzz gpu-bundle man completions install deb package-test under-unit try-unit docs clean
 # Where `make install` puts things: DESTDIR goes before it.
 PREFIX ?= /usr/local
 # Which build is installed and packed: release or debug.
@@ -24,7 +24,7 @@ demo: build ## Overlay the bundled clip: demo.mp4 and a still, demo.png
 	@scripts/demo.sh
 
 cameras: setup ## Serve the bundled clips as two cameras until Ctrl-C: rtsp://127.0.0.1:8555/one and /two
-	@cargo run --quiet --locked --example cameras
+	@cargo run --quiet --locked --release --example cameras
 
 test: setup ## Run every test
 	@cargo test --locked
@@ -63,6 +63,9 @@ package-test: deb ## Install the package, use it, upgrade and remove it, in a ro
 
 under-unit: build man completions ## Run an overlay as systemd would run the daemon, under all restrictions of its unit (whole as root, else in part)
 	@scripts/under-unit.sh gradcast overlay media/demo_clip.mp4 -o '$${STATE_DIRECTORY}/out.mp4' --duration 3
+
+try-unit: build man completions ## Start, reload and stop the unit itself in a systemd of its own (as root or by sudo)
+	@scripts/under-unit.sh --service
 
 docs: setup ## Write the library's documentation to target/doc
 	@RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps

@@ -25,3 +25,7 @@ pub use pool::{Batch, Engine, Task};
 pub use record::{Counts, Record};
 pub use settings::{Precision, Settings};
 pub use ticket::Ticket;
+
+/// An engine whose faults are injected, for tests of what is above it.
+#[cfg(test)]
+pub(crate) use worker::tests as faulty;

@@ -241,4 +241,4 @@ fn words(payload: &(dyn Any + Send)) -> String {
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;

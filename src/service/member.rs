@@ -109,6 +109,11 @@ impl Member {
         stream.as_ref().filter(|stream| !stream.is_over()).map(|stream| stream.standing().turns)
     }
 
+    /// Frames that wait in its queues.
+    pub fn waiting(&self) -> [usize; 3] {
+        self.standing().map_or([0; 3], |standing| standing.waiting)
+    }
+
     /// Notes the counts; to be called once a second.
     pub fn sample(&self, at: Duration) {
         let [decoded, explained, ..] = self.meters.frames();

@@ -1,5 +1,5 @@
 //! A daemon as an operator runs it: the program with a configuration, watched through HTTP and its log.
-#![allow(dead_code)] // each test binary uses its part
+#![allow(dead_code, clippy::unwrap_used)] // each test binary uses its part
 
 use std::fs;
 use std::io::{BufRead, BufReader};

@@ -17,7 +17,7 @@ const DEVICE: &str = "libtorch: CUDA error: an illegal memory access was encount
 
 /// What the injected faults are decided by, shared with the test.
 #[derive(Default)]
-pub(in crate::engine) struct World {
+pub(crate) struct World {
     /// More images than this find no memory; any number does where it is 0. Inference takes twice as many.
     room: i64,
     /// Whether memory ends before the target is chosen, or behind.
@@ -74,7 +74,7 @@ fn engine(world: &Arc<World>, workers: usize) -> Engine {
     metered(world, workers, &Meters::unregistered())
 }
 
-pub(in crate::engine) fn metered(world: &Arc<World>, workers: usize, meters: &Meters) -> Engine {
+pub(crate) fn metered(world: &Arc<World>, workers: usize, meters: &Meters) -> Engine {
     let count = NonZeroUsize::new(workers);
     let settings = Settings {
         precision: Precision::F32,

@@ -53,7 +53,9 @@ mod tests {
             let _ = said.send(());
         };
         assert!(errands.send("one", one));
-        assert!(errands.send("other", move || drop(other.send(()))));
+        assert!(errands.send("other", move || {
+            let _ = other.send(());
+        }));
         assert!(!errands.wait(Duration::from_millis(1)), "one still waits");
         drop(go);
         assert!(errands.wait(Duration::from_secs(60)));

@@ -130,6 +130,14 @@ impl Feed {
         matches!(self.state, State::Waiting(None))
     }
 
+    /// Frames that wait to be taken.
+    pub fn waiting(&self) -> usize {
+        match &self.state {
+            State::Running { source, .. } => source.frames().len(),
+            State::Waiting(_) => 0,
+        }
+    }
+
     /// When the last frame was taken.
     pub fn last_frame(&self) -> Option<Duration> {
         self.last_frame

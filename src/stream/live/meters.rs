@@ -60,6 +60,18 @@ labels! {
 }
 
 labels! {
+    /// Where frames of streams wait; the engine has a queue of its own.
+    Queue {
+        /// Decoded, to be taken.
+        Decode = "decode",
+        /// Taken, for their explanation or for those before them.
+        Line = "line",
+        /// Drawn, for the encoder.
+        Encode = "encode",
+    }
+}
+
+labels! {
     /// Why a source was tried again.
     Retry {
         /// It failed.
@@ -98,6 +110,9 @@ impl Families {
     pub fn register(registry: &Registry, engine: &engine::Meters) -> Self {
         for stage in ["preprocess", "overlay", "encode"] {
             engine.stages.with(&[stage]);
+        }
+        for queue in Queue::ALL {
+            engine.queues.with(&[queue.name()]);
         }
         let stuck = registry.counters("pipeline_stuck_total", "Pipelines that did not stop in time and were left behind.", &[]);
         Families {
@@ -244,6 +259,11 @@ impl Meters {
     /// Dropped frames so far, by reason.
     pub fn drops(&self) -> impl Iterator<Item = (Reason, u64)> + '_ {
         Reason::ALL.iter().map(|&reason| (reason, self.dropped(reason).get()))
+    }
+
+    /// A file that is through is neither up nor down: nobody is to be woken for it.
+    pub(super) fn ended(&self) {
+        self.families.up.remove(&[&self.name]);
     }
 
     /// Does `act` with the series of a sink.

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 
-pub use meters::{Families, Meters, Outcome, Reason, Retry, SinkMeters};
+pub use meters::{Families, Meters, Outcome, Queue, Reason, Retry, SinkMeters};
 pub use settings::{Aim, Look, Settings};
 pub use standing::{LastAnswer, Snapshot, Standing, Up};
 
@@ -120,3 +120,6 @@ impl Stopping {
         !matches!(self.0.recv_timeout(within), Err(RecvTimeoutError::Timeout))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -363,6 +363,7 @@ impl Runner {
         if self.settings.lossless && matches!(gone, Gone::Ended) {
             self.feed.close(Reason::Disconnected, &self.meters);
             self.meters.up.set(0.0);
+            self.meters.ended();
             self.standing.goes(Up::Ended);
             return;
         }
@@ -375,7 +376,8 @@ impl Runner {
         self.meters.up.set(0.0);
         self.standing.goes(Up::Down);
         let wait = self.feed.wake(self.settings.stall).map(|due| due.saturating_sub(self.clock().now()));
-        tracing::warn!(stream = %self.settings.name, retry_seconds = wait.map(|wait| wait.as_secs_f64()), "no source: {why}");
+        let wait = wait.unwrap_or_default().as_secs_f64();
+        tracing::warn!(stream = %self.settings.name, "no source, tried again in {wait:.1} s: {why}");
         self.standing.update(|standing| standing.last_error = Some(why.to_owned()));
     }
 
@@ -436,7 +438,9 @@ impl Runner {
         for sink in sinks.iter().flatten() {
             self.meters.of_sink(&sink.name, |meters| meters.up.set(if sink.up { 1.0 } else { 0.0 }));
         }
+        let waiting = [self.feed.waiting(), self.line.len(), self.output.as_ref().map_or(0, Output::waiting)];
         self.standing.update(|standing| {
+            standing.waiting = waiting;
             standing.turns += 1;
             if let Some(sinks) = sinks {
                 standing.sinks = sinks;

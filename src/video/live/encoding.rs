@@ -45,7 +45,6 @@ pub(super) struct Plan<'a> {
     pub dropped: Counter,
     /// Decoded to encoded.
     pub latency: Histogram,
-    /// From taken by the encoder to encoded.
     pub encode: Histogram,
     pub clock: Clock,
 }
@@ -92,17 +91,17 @@ struct State {
     taken_at: Duration,
     taken: u64,
     encoded: u64,
+    /// Frames in the encoder.
     inside: VecDeque<Inside>,
 }
 
-/// A frame in the encoder.
 #[derive(Clone, Copy)]
 struct Inside {
     pts: Duration,
     duration: Option<Duration>,
-    /// When it was decoded, and when the encoder took it.
+    /// When it was decoded; a plate was not.
     decoded: Option<Duration>,
-    taken: Duration,
+    taken_at: Duration,
 }
 
 struct Waiting {
@@ -146,8 +145,8 @@ impl Intake {
             }
         }
         let decoded = next.passage.as_ref().map(|passage| passage.decoded);
-        let taken = state.taken_at;
-        state.inside.push_back(Inside { pts: next.pts, duration: next.duration, decoded, taken });
+        let taken_at = state.taken_at;
+        state.inside.push_back(Inside { pts: next.pts, duration: next.duration, decoded, taken_at });
         if let Some(passage) = next.passage {
             passage.outcome.inc();
         }
@@ -166,14 +165,14 @@ impl Intake {
         while state.inside.front().is_some_and(|inside| inside.pts < pts) {
             state.inside.pop_front();
         }
-        let inside = state.inside.front().copied().filter(|inside| inside.pts == pts)?;
+        let Inside { duration, decoded, taken_at, .. } = state.inside.front().copied().filter(|inside| inside.pts == pts)?;
         state.inside.pop_front();
         let now = self.clock.now();
-        self.encode.observe_span(now.saturating_sub(inside.taken));
-        if let Some(decoded) = inside.decoded {
+        self.encode.observe_span(now.saturating_sub(taken_at));
+        if let Some(decoded) = decoded {
             self.latency.observe_span(now.saturating_sub(decoded));
         }
-        inside.duration
+        duration
     }
 }
 
@@ -276,6 +275,11 @@ impl Encoding {
         if state.waiting.pop_front().is_some_and(|oldest| oldest.passage.is_some()) {
             self.intake.dropped.inc();
         }
+    }
+
+    /// Frames that wait for the encoder.
+    pub fn waiting(&self) -> usize {
+        self.intake.lock().waiting.len()
     }
 
     /// What went wrong, if something did.

@@ -32,7 +32,7 @@ pub struct OutputCounters {
     pub dropped: Counter,
     /// Decoded to encoded.
     pub latency: Histogram,
-    /// Taken by the encoder to encoded.
+    /// Inside the encoder.
     pub encode: Histogram,
     /// A packet that a sink did not get.
     pub sink_dropped: SinkEvent,
@@ -181,6 +181,11 @@ impl Output {
     /// How the sinks are, in the order of the settings.
     pub fn sinks(&self) -> Vec<SinkState> {
         self.sinks.iter().map(Exit::state).collect()
+    }
+
+    /// Frames that wait for the encoder.
+    pub fn waiting(&self) -> usize {
+        self.encoding().waiting()
     }
 
     /// The encoder's element.

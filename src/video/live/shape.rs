@@ -33,6 +33,7 @@ impl Shape {
                 "{width_px}x{height_px} is no size for a video: give 2 to {LARGEST_SIDE_PX} pixels a side, as in \"1280x720\""
             )));
         }
+        crate::video::init()?;
         let colours = if height_px > SMALL_ROWS as usize { "bt709" } else { "bt601" };
         let colours: VideoColorimetry = colours.parse().expect("GStreamer knows the names of its colours");
         let video = VideoInfo::builder(VideoFormat::I420, width_px as u32, height_px as u32).colorimetry(&colours).build();
@@ -67,7 +68,6 @@ mod tests {
 
     #[test]
     fn a_size_has_the_colours_that_players_guess() {
-        crate::video::init().unwrap();
         let small = Shape::of_size(640, 360).unwrap();
         let expected = PictureInfo {
             width_px: 640,
