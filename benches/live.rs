@@ -39,6 +39,7 @@ fn main() {
     latency(&large, span);
     idle(&large, span);
     curve(&small, span);
+    memory(&small);
 }
 
 /// The bundled clip in this size and rate, as cameras code it.
@@ -60,10 +61,10 @@ fn serve(clip: &Path, count: usize) -> (Server, Vec<String>) {
     (server, urls)
 }
 
-fn watching(urls: &[String], more: &str) -> Daemon {
+fn watching(urls: &[String], tables: &str, more: &str) -> Daemon {
     let stream =
         |(number, url): (usize, &String)| format!("[[stream]]\nname = \"s{number}\"\nsource = \"{url}\"\nsink = [\"rtsp\"]\n{more}\n");
-    let mut daemon = Daemon::start(&urls.iter().enumerate().map(stream).collect::<String>());
+    let mut daemon = Daemon::with(tables, &urls.iter().enumerate().map(stream).collect::<String>());
     for number in 0..urls.len() {
         daemon.wait_for_frames(&format!("s{number}"), 5);
     }
@@ -105,7 +106,7 @@ fn cores(before: &Reading, after: &Reading, span: Duration) -> f64 {
 
 fn latency(film: &Path, span: Duration) {
     let (_server, urls) = serve(film, 2);
-    let daemon = watching(&urls, "");
+    let daemon = watching(&urls, "", "");
     let before = daemon.get("/metrics").body;
     let (start, from) = (Instant::now(), reading(daemon.pid()));
     thread::sleep(span);
@@ -144,7 +145,7 @@ fn idle(film: &Path, span: Duration) {
     let (_other_server, other_urls) = serve(film, IDLE_STREAMS);
     let mut alone = gst_launch(&other_urls);
     // One frame in a quarter of an hour is explained.
-    let daemon = watching(&urls, "max_fps = 0.001");
+    let daemon = watching(&urls, "", "max_fps = 0.001");
     let before = daemon.get("/metrics").body;
     let (start, from, alone_from) = (Instant::now(), reading(daemon.pid()), reading(alone.id()));
     thread::sleep(span);
@@ -172,7 +173,7 @@ fn curve(film: &Path, span: Duration) {
     let mut last: Option<(usize, f64, f64)> = None;
     for count in [1, 2, 4, 8, 16] {
         let (_server, urls) = serve(film, count);
-        let daemon = watching(&urls, "");
+        let daemon = watching(&urls, "", "");
         let before = daemon.get("/metrics").body;
         let (start, from) = (Instant::now(), reading(daemon.pid()));
         thread::sleep(span);
@@ -195,4 +196,17 @@ fn curve(film: &Path, span: Duration) {
         );
         last = Some((count, cores, memory_mb));
     }
+}
+
+/// What a stream itself needs, beside the network, which needs more the more frames are in a batch.
+fn memory(film: &Path) {
+    let resident_mb = |count: usize| {
+        let (_server, urls) = serve(film, count);
+        let daemon = watching(&urls, "[engine]\nmax_batch = 1\nworkers = 1\n", "max_fps = 0.001");
+        reading(daemon.pid()).resident_bytes as f64 / 1e6
+    };
+    let (one, sixteen) = (resident_mb(1), resident_mb(16));
+    println!("\nStreams of 320x240 that nobody explains, batches of one:\n");
+    println!("| resident memory with 1 | with 16 | of each further stream |\n|---|---|---|");
+    println!("| {one:.0} MB | {sixteen:.0} MB | {:.1} MB |", (sixteen - one) / 15.0);
 }

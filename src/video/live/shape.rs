@@ -26,6 +26,7 @@ impl Shape {
     /// # Errors
     /// [`Kind::Config`](crate::error::Kind::Config) where no video has such a size.
     pub fn of_size(width_px: usize, height_px: usize) -> Result<Shape> {
+        crate::video::init()?;
         let fits = |px: usize| (2..=LARGEST_SIDE_PX).contains(&px);
         if !fits(width_px) || !fits(height_px) {
             return Err(Error::config(format!(
