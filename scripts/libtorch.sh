@@ -14,7 +14,9 @@ if [ -n "${LIBTORCH:-}" ]; then
     echo "libtorch: $LIBTORCH (LIBTORCH is set)"
     exit 0
 fi
-cmp -s "$stamp" scripts/libtorch-wheels.txt && exit 0
+# NVIDIA's licence, one text in both of its wheels, goes where its two libraries go.
+nvidia=licences/nvidia.txt
+cmp -s "$stamp" scripts/libtorch-wheels.txt && [ -e "$home/$nvidia" ] && exit 0
 
 [ "$(uname -sm)" = "Linux x86_64" ] || fail "no CPU libtorch is fetched for $(uname -sm); install libtorch 2.11.0 yourself and set LIBTORCH to its folder"
 python3 -m pip --version >/dev/null 2>&1 || fail "needs python3 with pip to fetch the wheel; install python3-pip, or set LIBTORCH to a libtorch 2.11.0 of your own"
@@ -24,11 +26,22 @@ free_kib=$(df -Pk . | awk 'NR == 2 { print $4 }')
 
 work=$(mktemp -d "$PWD/.libtorch-fetch.XXXXXX")
 trap 'rm -rf "$work"' EXIT
+# The wheels are unpacked and may be kept where TMPDIR points; a small /tmp would not hold them.
+wheels() { # REQUIREMENTS
+    TMPDIR=$work python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --require-hashes -r "$1" -d "$work/wheels" \
+        --implementation cp --python-version 3.11 --platform manylinux_2_28_x86_64 --platform manylinux_2_25_x86_64 --platform manylinux2014_x86_64 --platform manylinux_2_17_x86_64 \
+        || fail "pip could not fetch torch 2.11.0 (see above); check the network, or set LIBTORCH to a libtorch 2.11.0 of your own"
+}
+if cmp -s "$stamp" scripts/libtorch-wheels.txt; then
+    echo "libtorch: fetching NVIDIA's licence (2 MB, once)"
+    grep nvidia-cuda-runtime scripts/libtorch-wheels.txt > "$work/one.txt"
+    wheels "$work/one.txt"
+    unzip -p "$work"/wheels/nvidia_cuda_runtime-*.whl '*/licenses/License.txt' > "$work/nvidia.txt"
+    mv "$work/nvidia.txt" "$home/$nvidia"
+    exit 0
+fi
 echo "libtorch: fetching the wheel (530 MB, once)"
-# The wheel is unpacked and may be kept where TMPDIR points; a small /tmp would not hold it.
-TMPDIR=$work python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --require-hashes -r scripts/libtorch-wheels.txt -d "$work/wheels" \
-    --implementation cp --python-version 3.11 --platform manylinux_2_28_x86_64 --platform manylinux_2_25_x86_64 --platform manylinux2014_x86_64 --platform manylinux_2_17_x86_64 \
-    || fail "pip could not fetch torch 2.11.0 (see above); check the network, or set LIBTORCH to a libtorch 2.11.0 of your own"
+wheels scripts/libtorch-wheels.txt
 
 mkdir -p "$work/out/lib"
 unzip -q "$work"/wheels/torch-*.whl 'torch/include/*' 'torch/lib/libtorch_cpu.so' 'torch/lib/libc10.so' 'torch/lib/libgomp*' 'torch-*.dist-info/licenses/*' -d "$work/torch"
@@ -37,6 +50,7 @@ unzip -qj "$work"/wheels/nvidia_cuda_cupti-*.whl '*/libcupti.so.13' -d "$work/ou
 mv "$work"/torch/torch/include "$work/out/include"
 mv "$work"/torch/torch/lib/* "$work/out/lib/"
 mv "$work"/torch/torch-*.dist-info/licenses "$work/out/licences"
+unzip -p "$work"/wheels/nvidia_cuda_runtime-*.whl '*/licenses/License.txt' > "$work/out/$nvidia"
 # The wheel's own libtorch.so pulls in CUDA; this linker script stands in for it.
 echo 'INPUT(-ltorch_cpu)' > "$work/out/lib/libtorch.so"
 cp scripts/libtorch-wheels.txt "$work/out/.wheels"

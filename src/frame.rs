@@ -202,6 +202,19 @@ impl OwnedFrame {
         Self { info, planes }
     }
 
+    /// A black picture.
+    pub fn black(info: PictureInfo) -> Self {
+        let mut frame = Self::zeroed(info);
+        let samples = info.samples_from_rgb([0.0; 3]).map(|sample| sample.round() as u16);
+        for (index, plane) in frame.planes.iter_mut().enumerate() {
+            match info.format.sample_bytes() {
+                1 => plane.fill(samples[index.min(1)] as u8),
+                _ => plane.chunks_exact_mut(2).for_each(|sample| sample.copy_from_slice(&samples[index.min(1)].to_le_bytes())),
+            }
+        }
+        frame
+    }
+
     fn stride_bytes(&self, index: usize) -> usize {
         self.info.format.plane_size(index, self.info.width_px, self.info.height_px).0 * self.info.format.sample_bytes()
     }
@@ -254,6 +267,20 @@ mod tests {
                     assert!(back.iter().zip(colour).all(|(a, b)| (a - b).abs() < 1e-5), "{info:?}: {back:?}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn black_is_black_in_every_format() {
+        for format in [PixelFormat::I420, PixelFormat::Nv12, PixelFormat::I420Ten] {
+            let info = PictureInfo { width_px: 3, height_px: 3, format, matrix: Matrix::Bt709, full_range: false, pixel_aspect: (1, 1) };
+            let black = OwnedFrame::black(info);
+            let first = |index: usize| match format.sample_bytes() {
+                1 => f32::from(black.plane(index).data[0]),
+                _ => f32::from(u16::from_le_bytes([black.plane(index).data[0], black.plane(index).data[1]])),
+            };
+            let rgb = info.rgb_from_samples([first(0), first(1), first(format.planes() - 1)]);
+            assert!(rgb.iter().all(|value| value.abs() < 1e-6), "{format:?}: {rgb:?}");
         }
     }
 

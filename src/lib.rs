@@ -3,6 +3,7 @@
 pub mod chart;
 pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod engine;
 pub mod error;
 pub mod frame;
@@ -18,3 +19,4 @@ pub mod stream;
 pub mod telemetry;
 pub mod tensor_file;
 pub mod video;
+pub mod words;

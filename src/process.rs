@@ -1,6 +1,9 @@
 //! What the process asks of the system: memory it has used, and how malloc treats its pages.
 
+use std::ffi::CString;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 /// Largest resident memory so far; 0 where the system does not tell.
 pub fn peak_rss_bytes() -> u64 {
@@ -29,4 +32,11 @@ pub fn keep_pages() {
         libc::mallopt(libc::M_MMAP_MAX, 0);
         libc::mallopt(libc::M_ARENA_MAX, 1);
     }
+}
+
+/// Whether this process may write to a file, or make files in a folder, that is there.
+pub fn may_write(path: &Path) -> bool {
+    let asked = if path.is_dir() { libc::W_OK | libc::X_OK } else { libc::W_OK };
+    // SAFETY: access only reads the text, which ends in a zero.
+    CString::new(path.as_os_str().as_bytes()).is_ok_and(|text| unsafe { libc::access(text.as_ptr(), asked) } == 0)
 }

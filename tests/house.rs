@@ -19,7 +19,7 @@ const FLOORS: [(&str, &[&str]); 11] = [
 ];
 
 /// What every module may use. The ground knows only itself.
-const GROUND: [&str; 8] = ["frame", "clock", "error", "telemetry", "process", "secret", "simd", "tensor_file"];
+const GROUND: [&str; 9] = ["frame", "clock", "error", "telemetry", "process", "secret", "simd", "tensor_file", "words"];
 
 /// Names that may stand only in these places (beginnings of paths below src).
 const KEPT_IN: [(&[&str], &[&str]); 7] = [

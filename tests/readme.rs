@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-const DOCUMENTS: [&str; 10] = [
+const DOCUMENTS: [&str; 13] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
@@ -11,9 +11,12 @@ const DOCUMENTS: [&str; 10] = [
     "docs/dependencies.md",
     "docs/gpu.md",
     "docs/method.md",
+    "docs/metrics.md",
+    "docs/operations.md",
     "docs/operators.md",
     "models/README.md",
     "media/README.md",
+    "monitoring/README.md",
 ];
 
 fn read(name: &str) -> String {

@@ -8,9 +8,8 @@ pub mod inspect;
 mod loading;
 pub mod options;
 pub mod overlay;
+pub mod run;
 mod signals;
-mod target;
-mod view;
 
 use std::io::{self, Write};
 
@@ -39,19 +38,22 @@ pub enum Command {
     Inspect(Box<inspect::Args>),
     Bench(Box<bench::Args>),
     Check(check::Args),
+    Run(run::Args),
 }
 
 const EXAMPLES: &str = "\
 Examples:
   gradcast check
   gradcast overlay drive.mp4 -o drive.saliency.mp4 --caption
-  gradcast explain cat.jpg -o explained/";
+  gradcast explain cat.jpg -o explained/
+  gradcast run --config gradcast.toml";
 
 const AFTER_LONG_HELP: &str = "\
 Examples:
   gradcast check
   gradcast overlay drive.mp4 -o drive.saliency.mp4 --caption
   gradcast explain cat.jpg -o explained/
+  gradcast run --config gradcast.toml
 
 Exit codes:
   0          done
@@ -60,7 +62,7 @@ Exit codes:
   65         bad input data
   66         no such input
   78         bad configuration or manifest
-  130, 143   interrupted by Ctrl-C or SIGTERM, after the output was closed properly
+  130, 143   interrupted by Ctrl-C or SIGTERM, after the output was closed properly; run ends so with 0
 
 Environment:
   GRADCAST_MODELS          folder with networks; searched before all others
@@ -79,6 +81,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Inspect(args) => inspect::run(*args),
         Command::Bench(args) => bench::run(*args),
         Command::Check(args) => check::run(args),
+        Command::Run(args) => run::run(args),
     }
 }
 

@@ -134,13 +134,15 @@ pub(super) fn frames(explanation: &Explanation, choice: &Choice, head: &Head, ma
 
 /// What is explained of each frame.
 fn targets(explanation: &Explanation, choice: &Choice, head: &Head, probabilities: &Tensor) -> Result<Vec<Explained>> {
-    let rule = if let Choice::Fixed(rule) = choice { Some(rule) } else { None };
-    let counts = match (rule, &head.cells) {
-        (Some(&Target::Above { class, threshold }), Some(cells)) => cells.count_above(&explanation.logits, class, threshold)?,
-        _ => vec![0; explanation.target.len()],
-    };
-    let of_frame = |(frame, (&index, count)): (usize, (&i64, i64))| -> Result<Explained> {
+    let of_frame = |(frame, &index): (usize, &i64)| -> Result<Explained> {
         let probabilities = probabilities.f_get(frame as i64)?;
+        let rule = choice.rule(frame);
+        let count = match (rule, &head.cells) {
+            (Some(&Target::Above { class, threshold }), Some(cells)) => {
+                cells.count_above(&explanation.logits.f_narrow(0, frame as i64, 1)?, class, threshold)?[0]
+            }
+            _ => 0,
+        };
         let subject = match rule {
             Some(&Target::Top(count)) => Subject::Top(count as usize),
             Some(&Target::Above { threshold, .. }) => Subject::Cells { threshold, count: count as usize },
@@ -157,7 +159,7 @@ fn targets(explanation: &Explanation, choice: &Choice, head: &Head, probabilitie
         };
         Ok(Explained { subject, index, probability: probability as f32 })
     };
-    explanation.target.iter().zip(counts).enumerate().map(of_frame).collect()
+    explanation.target.iter().enumerate().map(of_frame).collect()
 }
 
 /// The fault of each frame.

@@ -12,6 +12,7 @@ use super::answer::TermSite;
 use super::choice::Choice;
 use super::compute::{Compute, OnDevice, images};
 use super::devices::Devices;
+use super::meters::Meters;
 use super::record::Record;
 use super::settings::Settings;
 use super::ticket::Ticket;
@@ -37,6 +38,16 @@ pub enum Task {
     Infer,
 }
 
+impl Task {
+    /// Index of the method.
+    fn method(self) -> usize {
+        match self {
+            Task::Explain | Task::Infer => 0,
+            Task::ExplainBy(method) => method,
+        }
+    }
+}
+
 /// Images that are explained together.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Batch {
@@ -51,7 +62,7 @@ pub struct Engine {
     input_shape: Vec<usize>,
     sites: Vec<TermSite>,
     head: Arc<Head>,
-    max_residual: f64,
+    max_residuals: Vec<f64>,
     devices: Devices,
     jobs: Option<Sender<Job>>,
     workers: Vec<JoinHandle<()>>,
@@ -65,6 +76,14 @@ impl Engine {
     /// # Errors
     /// Kind::Usage where a method cannot be used on this network; Kind::Runtime from libtorch or where a thread cannot be started.
     pub fn start(network: &Network, settings: &Settings) -> Result<Self> {
+        Engine::metered(network, settings, &Meters::unregistered())
+    }
+
+    /// As [`Engine::start`]; the workers' times and restarts are metered.
+    ///
+    /// # Errors
+    /// As [`Engine::start`].
+    pub fn metered(network: &Network, settings: &Settings, meters: &Meters) -> Result<Self> {
         let sites = plan::sites(network).iter().map(TermSite::of).chain(settings.head.has_bias().then(TermSite::target)).collect();
         let (input_shape, attribution) = (network.input_shape().clone(), settings.attribution.clone());
         // Constants are shared.
@@ -76,13 +95,13 @@ impl Engine {
                 _ => Ok(Box::new(explainer()?)),
             }
         };
-        let mut engine = Engine::with(make, &input_shape, settings)?;
+        let mut engine = Engine::with(make, &input_shape, settings, meters)?;
         engine.sites = sites;
         Ok(engine)
     }
 
     /// As [`Engine::start`] with workers of another make, of which no sites are known.
-    pub(super) fn with<M>(make: M, input_shape: &[usize], settings: &Settings) -> Result<Self>
+    pub(super) fn with<M>(make: M, input_shape: &[usize], settings: &Settings, meters: &Meters) -> Result<Self>
     where
         M: Fn(Place) -> Result<Box<dyn Compute>> + Clone + Send + 'static,
     {
@@ -96,9 +115,10 @@ impl Engine {
         let mut workers = Vec::with_capacity(count);
         for (index, place) in places.into_iter().enumerate() {
             let (make, queue, record, ready) = (make.clone(), queue.clone(), record.clone(), ready.clone());
+            let (meters, busy) = (meters.clone(), meters.busy.with(&[&index.to_string()]));
             let worker = thread::Builder::new().name(format!("engine-{index}")).spawn(move || {
                 tch::set_num_threads(threads);
-                Worker { make: &|| make(place), queue: &queue, record: &record, workers: count }.work(ready);
+                Worker { make: &|| make(place), queue: &queue, record: &record, workers: count, meters: &meters, busy: &busy }.work(ready);
             });
             workers.push(worker.map_err(|error| Error::runtime("cannot start a worker thread").with_source(error))?);
         }
@@ -110,7 +130,7 @@ impl Engine {
             input_shape: input_shape.to_vec(),
             sites: Vec::new(),
             head: Arc::new(settings.head.clone()),
-            max_residual: settings.max_residual(),
+            max_residuals: settings.max_residuals(),
             devices: settings.devices.clone(),
             jobs: Some(jobs),
             workers,
@@ -122,6 +142,16 @@ impl Engine {
     /// Where terms come from, the input first, the target's own last where it has one: what the terms of answers belong to.
     pub fn sites(&self) -> &[TermSite] {
         &self.sites
+    }
+
+    /// Workers in all.
+    pub fn worker_count(&self) -> usize {
+        self.workers.len()
+    }
+
+    /// Whether every worker has been given up: nothing is explained any more.
+    pub fn is_dead(&self) -> bool {
+        self.record.given_up() == self.workers.len()
     }
 
     /// How the workers fare; it stays when the engine has ended.
@@ -145,16 +175,12 @@ impl Engine {
             let length = count / parts + i64::from(part < count % parts);
             let (reply, result) = bounded(1);
             let range = first as usize..(first + length) as usize;
-            let part_choice = match &**choice {
-                Choice::Fixed(target) => Arc::new(Choice::Fixed(target.part(range.clone()))),
-                Choice::Hold(_) => choice.clone(),
-            };
             let job = Job {
                 task,
                 sequence: self.next_part,
                 input: input.f_narrow(0, first, length)?,
-                times: batch.times.get(range).unwrap_or_default().to_vec(),
-                choice: part_choice,
+                times: batch.times.get(range.clone()).unwrap_or_default().to_vec(),
+                choice: choice.part(range),
                 head: self.head.clone(),
                 reply,
             };
@@ -168,7 +194,7 @@ impl Engine {
             parts: tickets,
             choice: choice.clone(),
             head: self.head.clone(),
-            max_residual: self.max_residual,
+            max_residual: self.max_residuals[task.method()],
             record: self.record.clone(),
         })
     }

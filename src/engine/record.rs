@@ -97,6 +97,11 @@ impl Record {
         self.given_up.fetch_add(1, Ordering::Relaxed) + 1
     }
 
+    /// Workers that were given up.
+    pub(super) fn given_up(&self) -> usize {
+        self.given_up.load(Ordering::Relaxed)
+    }
+
     /// The error of a batch that no worker is left for.
     pub(super) fn no_worker(&self) -> Error {
         let last = self.last.lock().unwrap_or_else(|poisoned| poisoned.into_inner());

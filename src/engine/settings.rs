@@ -116,11 +116,14 @@ impl Settings {
         self.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get)
     }
 
-    /// Largest completeness residual that is no fault.
-    pub fn max_residual(&self) -> f64 {
-        // Integrated gradients' residual is that of their steps.
-        let rounds = self.attribution.methods.first() != Some(&Method::IntegratedGradients);
-        self.max_residual.unwrap_or_else(|| if rounds { self.precision.usual_max_residual() } else { f64::INFINITY })
+    /// Largest completeness residual that is no fault, of each method.
+    pub fn max_residuals(&self) -> Vec<f64> {
+        let of_method = |method: &Method| match method {
+            // Their residual is that of their steps.
+            Method::IntegratedGradients => f64::INFINITY,
+            _ => self.precision.usual_max_residual(),
+        };
+        self.attribution.methods.iter().map(|method| self.max_residual.unwrap_or_else(|| of_method(method))).collect()
     }
 
     /// Workers in all: on a processor one a thread, so that no step of a network waits for the slowest thread; else one a device.

@@ -11,11 +11,14 @@ use tch::Tensor;
 
 use super::choice::Choice;
 use super::compute::Compute;
+use super::meters::{Meters, Restart};
 use super::pool::Task;
 use super::record::{Failure, Record};
 use super::ticket;
+use crate::clock::Stopwatch;
 use crate::error::{Error, Result};
 use crate::saliency::{Explanation, Head, Launched, Target};
+use crate::telemetry::SecondsCounter;
 
 /// How often a worker is started anew before it is given up: a fault that comes again is not cured by it.
 const MOST_RESTARTS: usize = 3;
@@ -35,10 +38,14 @@ pub(super) struct Job {
 impl Job {
     /// Nobody waits where the ticket was dropped.
     fn answer(self, result: Result<Explanation>) {
-        if result.is_err() {
-            self.choice.skip(self.sequence);
-        }
         let _ = self.reply.send(result);
+    }
+}
+
+impl Drop for Job {
+    /// However a part ends, those behind it do not wait for its choice.
+    fn drop(&mut self) {
+        self.choice.skip(self.sequence);
     }
 }
 
@@ -50,6 +57,8 @@ pub(super) struct Worker<'a> {
     pub record: &'a Record,
     /// Workers of the engine, this one among them.
     pub workers: usize,
+    pub meters: &'a Meters,
+    pub busy: &'a SecondsCounter,
 }
 
 impl Worker<'_> {
@@ -74,48 +83,50 @@ impl Worker<'_> {
     /// The error for which the worker is given up.
     fn go_on(&self, mut compute: Box<dyn Compute>) -> Result<()> {
         for _ in 0..MOST_RESTARTS {
-            if serve(&*compute, self.queue, self.record).is_none() {
-                return Ok(());
-            }
+            let Some(error) = self.serve(&*compute) else { return Ok(()) };
             // What the old plan holds on the device goes first.
             drop(compute);
             self.record.count_restart();
+            let panicked = error.to_string().starts_with(PANICKED);
+            self.meters.count_restart(if panicked { Restart::Panic } else { Restart::Device });
             compute = caught(self.make).map_err(|error| error.at("the worker cannot be started anew"))?;
         }
-        match serve(&*compute, self.queue, self.record) {
+        match self.serve(&*compute) {
             None => Ok(()),
             Some(error) => Err(error.at(format!("given up after {MOST_RESTARTS} restarts"))),
         }
     }
-}
 
-/// Serves until the queue is closed; gives the error after which the worker is in doubt.
-fn serve(compute: &dyn Compute, queue: &Receiver<Job>, record: &Record) -> Option<Error> {
-    let mut running: Option<(Job, Launched)> = None;
-    loop {
-        // A device is handed the next batch before this one's results are waited for.
-        let next = match running {
-            Some(_) => queue.try_recv().ok(),
-            None => match queue.recv() {
-                Ok(job) => Some(job),
-                Err(_) => return None,
-            },
-        };
-        let next = next.map(|job| begin(compute, job, record));
-        let mut doubt = None;
-        if let Some((job, launched)) = running.take() {
-            doubt = doubt.or(settle(job, caught(|| launched.finish())));
-        }
-        match next {
-            Some(Begun::Running(job, launched)) => running = Some((job, launched)),
-            Some(Begun::Done(job, result)) => doubt = doubt.or(settle(job, result)),
-            None => {}
-        }
-        if doubt.is_some() {
+    /// Serves until the queue is closed; gives the error after which the worker is in doubt.
+    fn serve(&self, compute: &dyn Compute) -> Option<Error> {
+        let mut running: Option<(Job, Launched)> = None;
+        loop {
+            // A device is handed the next batch before this one's results are waited for.
+            let next = match running {
+                Some(_) => self.queue.try_recv().ok(),
+                None => match self.queue.recv() {
+                    Ok(job) => Some(job),
+                    Err(_) => return None,
+                },
+            };
+            let watch = Stopwatch::start();
+            let next = next.map(|job| begin(compute, job, self.record));
+            let mut doubt = None;
             if let Some((job, launched)) = running.take() {
-                settle(job, caught(|| launched.finish()));
+                doubt = doubt.or(settle(job, caught(|| launched.finish())));
             }
-            return doubt;
+            match next {
+                Some(Begun::Running(job, launched)) => running = Some((job, launched)),
+                Some(Begun::Done(job, result)) => doubt = doubt.or(settle(job, result)),
+                None => {}
+            }
+            self.busy.add(watch.elapsed());
+            if doubt.is_some() {
+                if let Some((job, launched)) = running.take() {
+                    settle(job, caught(|| launched.finish()));
+                }
+                return doubt;
+            }
         }
     }
 }
@@ -230,4 +241,4 @@ fn words(payload: &(dyn Any + Send)) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -9,6 +9,7 @@ mod caption;
 mod colour_map;
 mod levels;
 mod normalise;
+mod plate;
 mod region;
 mod sheet;
 mod still;
@@ -19,6 +20,7 @@ use std::str::FromStr;
 pub use caption::Caption;
 pub use colour_map::ColourMap;
 pub use normalise::Normaliser;
+pub use plate::Plate;
 pub use region::{Region, share};
 pub use sheet::draw_sheet;
 pub use still::draw_still;
@@ -123,6 +125,8 @@ pub struct Overlay {
     settings: Settings,
     source: PictureInfo,
     tables: Tables,
+    /// See [`Overlay::fade`].
+    strength: f32,
     levels: Levels,
     rows: [Vec<u16>; 2],
     chroma: Vec<u16>,
@@ -140,6 +144,7 @@ impl Overlay {
             settings,
             source: *source,
             tables: Tables::heatmap(&settings, source),
+            strength: 1.0,
             levels: Levels::default(),
             rows: [vec![0; source.width_px], vec![0; source.width_px]],
             chroma: vec![0; source.width_px.div_ceil(2)],
@@ -148,6 +153,17 @@ impl Overlay {
         let output = overlay.output_info();
         overlay.strip = if settings.caption { Strip::new(&output) } else { None };
         Ok(overlay)
+    }
+
+    /// From now on the heatmap is drawn with this share of its opacity, 0..=1, in steps of a 32nd. [`Layout::Map`], which has no picture
+    /// to show through, does not fade.
+    pub fn fade(&mut self, strength: f32) {
+        let strength = (strength.clamp(0.0, 1.0) * 32.0).round() / 32.0;
+        if strength != self.strength {
+            self.strength = strength;
+            let settings = Settings { opacity: self.settings.opacity * strength, ..self.settings };
+            self.tables = Tables::heatmap(&settings, &self.source);
+        }
     }
 
     /// What [`Overlay::draw`] writes: like the source; with [`Layout::Side`] twice as wide, each half rounded up to an even width.

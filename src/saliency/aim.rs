@@ -22,7 +22,7 @@ impl Aim {
 
     /// The same of the output (k, ...) of copies of picture `image`.
     pub fn copies(&self, image: usize, output: &Tensor) -> Result<Selected> {
-        choose(&held(&self.target, self.indices[image]), output)
+        choose(&held(self.target.of(image), self.indices[image]), output)
     }
 }
 
@@ -39,6 +39,6 @@ fn held(target: &Target, class: i64) -> Target {
     match target {
         Target::Argmax | Target::Index(_) | Target::Each(_) => Target::Index(class),
         Target::In(cells, rule) => Target::In(cells.clone(), Box::new(held(rule, class))),
-        Target::Top(_) | Target::Above { .. } => target.clone(),
+        Target::Top(_) | Target::Above { .. } | Target::Mixed(_) => target.clone(),
     }
 }

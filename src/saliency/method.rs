@@ -4,8 +4,10 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::str::FromStr;
 
+use super::methods::spot;
 use super::rescale::Rescale;
 use crate::error::{Error, Result};
+use crate::network::structure::Network;
 
 /// An attribution method. docs/method.md says what each computes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -54,6 +56,17 @@ impl Method {
             Method::Smoothgrad => "smoothgrad",
             Method::IntegratedGradients => "integrated-gradients",
             Method::GradCam(_) => "grad-cam",
+        }
+    }
+
+    /// Whether it can look at this network.
+    ///
+    /// # Errors
+    /// Kind::Usage where Grad-CAM's node is not there, or where none is named and the network has no layer that everything passes.
+    pub fn check(&self, network: &Network) -> Result<()> {
+        match self {
+            Method::GradCam(node) => spot(network, node.as_deref()).map(|_| ()),
+            _ => Ok(()),
         }
     }
 }

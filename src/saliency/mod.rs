@@ -15,6 +15,7 @@ mod quadrature;
 mod resample;
 mod rescale;
 mod target;
+mod wanted;
 
 pub use cells::Cells;
 pub use explain::{Explainer, Explanation, Timing};
@@ -24,3 +25,4 @@ pub use launched::Launched;
 pub use method::{Method, Sampling, Settings};
 pub use rescale::Rescale;
 pub use target::{Selected, Target};
+pub use wanted::{Classes, Wanted};

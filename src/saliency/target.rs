@@ -28,6 +28,8 @@ pub enum Target {
     },
     /// The same in a dense head, where the score of a class is that of its best cell.
     In(Cells, Box<Target>),
+    /// A target of its own for each image: images of several streams in one batch.
+    Mixed(Vec<Target>),
 }
 
 /// What a target chose of a batch's output.
@@ -54,6 +56,7 @@ impl Target {
         let values = output.f_to_kind(wide)?;
         let selected = match self {
             Target::In(cells, target) => cells.select(target, &values)?,
+            Target::Mixed(targets) => return mixed(targets, output),
             target => {
                 let selected = target.of_scores(&class_scores(&values)?)?;
                 Selected { grad: selected.grad.f_view(output.size().as_slice())?, ..selected }
@@ -91,7 +94,7 @@ impl Target {
             Target::Above { .. } => {
                 return Err(Error::usage("cells above a threshold are explained, and the network's output has no cells"));
             }
-            Target::In(..) => unreachable!("a dense head's target is a rule for its classes"),
+            Target::In(..) | Target::Mixed(_) => unreachable!("what chooses among scores is a rule for classes"),
         };
         let index = indices.f_unsqueeze(1)?;
         let value = scores.f_gather(1, &index, false)?.f_squeeze_dim(1)?;
@@ -99,14 +102,38 @@ impl Target {
         Ok(Selected { value, grad, bias: None, indices })
     }
 
+    /// The target of one image.
+    pub fn of(&self, image: usize) -> &Self {
+        match self {
+            Target::Mixed(targets) => &targets[image],
+            target => target,
+        }
+    }
+
     /// The target for some of the images.
     pub fn part(&self, images: Range<usize>) -> Self {
         match self {
             Target::Each(indices) => Target::Each(indices.get(images).unwrap_or_default().to_vec()),
             Target::In(cells, target) => Target::In(cells.clone(), Box::new(target.part(images))),
+            Target::Mixed(targets) => Target::Mixed(targets.get(images).unwrap_or_default().to_vec()),
             target => target.clone(),
         }
     }
+}
+
+/// Each image by its own target.
+fn mixed(targets: &[Target], output: &Tensor) -> Result<Selected> {
+    let images = output.size()[0];
+    if targets.len() as i64 != images {
+        return Err(Error::data(format!("{} targets are given for {images} images", targets.len())));
+    }
+    let each = targets.iter().zip(0..).map(|(target, image)| target.select(&output.f_narrow(0, image, 1)?));
+    let each: Vec<Selected> = each.collect::<Result<_>>()?;
+    let cat = |part: fn(&Selected) -> &Tensor| -> Result<Tensor> { Ok(Tensor::f_cat(&each.iter().map(part).collect::<Vec<_>>(), 0)?) };
+    // Whether f has a bias is the head's matter, and all images have the same head.
+    let biases: Vec<&Tensor> = each.iter().filter_map(|selected| selected.bias.as_ref()).collect();
+    let bias = if biases.is_empty() { None } else { Some(Tensor::f_cat(&biases, 0)?) };
+    Ok(Selected { value: cat(|s| &s.value)?, grad: cat(|s| &s.grad)?, bias, indices: cat(|s| &s.indices)? })
 }
 
 /// The index for each of N images, beside their scores (N, ...).
@@ -154,6 +181,34 @@ mod tests {
     fn the_sum_of_the_largest_is_no_single_class() {
         let output = Tensor::from_slice(&[1.0f64, 3.0, 2.5, -1.0, f64::NEG_INFINITY, -4.0]).view([2, 3]);
         assert_eq!(select(&Target::Top(2), &output), (vec![5.5, -5.0], vec![0.0, 1.0, 1.0, 1.0, 0.0, 1.0], vec![-1, -1]));
+    }
+
+    #[test]
+    fn images_of_a_batch_may_have_targets_of_their_own() {
+        let output = Tensor::from_slice(&[1.0f32, 3.0, 2.5, -1.0, -2.0, -4.0, 0.0, 1.0, 2.0]).view([3, 3]);
+        let targets = [Target::Top(2), Target::Argmax, Target::Index(0)];
+        let together = select(&Target::Mixed(targets.to_vec()), &output);
+        let mut alone = (Vec::new(), Vec::new(), Vec::new());
+        for (image, target) in targets.iter().enumerate() {
+            let (value, grad, indices) = select(target, &output.narrow(0, image as i64, 1));
+            alone.0.extend(value);
+            alone.1.extend(grad);
+            alone.2.extend(indices);
+        }
+        assert_eq!(together, alone);
+        assert_eq!(Target::Mixed(targets.to_vec()).part(1..3), Target::Mixed(targets[1..].to_vec()));
+        assert_eq!(Target::Mixed(targets[..2].to_vec()).select(&output).expect_err("two for three").kind(), Fault::Data);
+        let cells = Cells { axis: 1, classes: 0, count: 2, objectness: Some(2) };
+        let dense = |rule: Target| Target::In(cells.clone(), Box::new(rule));
+        let output = Tensor::from_slice(&(0..18).map(|i| f64::from((i * 7) % 5)).collect::<Vec<_>>()).view([2, 3, 3]);
+        let rules = [Target::Above { class: 1, threshold: 1.5 }, Target::Argmax];
+        let both = Target::Mixed(rules.iter().cloned().map(dense).collect()).select(&output).expect("selected");
+        assert_eq!(both.bias.as_ref().map(Tensor::size), Some(vec![2]));
+        for (image, rule) in rules.into_iter().enumerate() {
+            let one = dense(rule).select(&output.narrow(0, image as i64, 1)).expect("selected");
+            assert_eq!(both.grad.get(image as i64), one.grad.get(0));
+            assert_eq!(both.bias.as_ref().expect("two").get(image as i64), one.bias.expect("one").get(0));
+        }
     }
 
     #[test]

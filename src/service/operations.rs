@@ -1,5 +1,6 @@
 //! What can be asked of a running service: the seam between HTTP and the streams.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -21,6 +22,17 @@ pub enum Refused {
     Faults(Faults),
     /// The service is starting or ending.
     NotNow,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refused::Unknown => f.write_str("there is no such stream"),
+            Refused::Exists => f.write_str("there is a stream of this name already"),
+            Refused::Faults(faults) => faults.fmt(f),
+            Refused::NotNow => f.write_str("the service is starting or ending"),
+        }
+    }
 }
 
 /// What the page offers to choose from.

@@ -34,7 +34,7 @@ pub struct Settings {
 }
 
 /// See [`Settings::http`].
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct HttpSettings {
     /// Address and port; port 0 takes a free one.
     pub listen: SocketAddr,
@@ -72,6 +72,12 @@ pub trait Configuration: Send + Sync {
     /// # Errors
     /// All that is wrong.
     fn change(&self, current: &live::Settings, changes: &Value) -> Result<live::Settings, Faults>;
+
+    /// Whether streams can run side by side: no two have one path of the RTSP server, one folder, one camera.
+    ///
+    /// # Errors
+    /// Who has what already.
+    fn together(&self, streams: &[&live::Settings]) -> Result<(), Faults>;
 
     /// The document of a stream, with every key; secrets left out.
     fn document(&self, settings: &live::Settings) -> Value;

@@ -86,7 +86,7 @@ pub struct Latency {
     pub p99: f64,
 }
 
-/// See [`StreamState::look`].
+/// How a stream explains and looks: what may be changed while it runs.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Look {
     /// 0 to 1.

@@ -76,7 +76,7 @@ macro_rules! families {
         impl $family {
             /// The series with these values of its labels, from now on exported.
             pub fn with(&self, labels: &[&str]) -> $series {
-                $series(self.0.with_label_values(labels))
+                $series::from(self.0.with_label_values(labels))
             }
 
             /// Takes a series out of what is exported. Who still has it may go on; it is not shown.
@@ -101,22 +101,30 @@ families! {
 
 /// A count of events.
 #[derive(Debug, Clone)]
-pub struct Counter(IntCounter);
+pub struct Counter(IntCounter, Option<Box<Counter>>);
 
 impl Counter {
     /// A counter that no registry knows, for tests and for commands without metrics.
     pub fn unregistered() -> Self {
-        Counter(IntCounter::new("unregistered", "of no registry").expect("a name"))
+        Counter(IntCounter::new("unregistered", "of no registry").expect("a name"), None)
+    }
+
+    /// This counter and another at once: an event that is of a kind and of a sum. What is read is this one.
+    pub fn with(self, other: &Counter) -> Self {
+        Counter(self.0, Some(Box::new(other.clone())))
     }
 
     /// One more.
     pub fn inc(&self) {
-        self.0.inc();
+        self.add(1);
     }
 
     /// So many more.
     pub fn add(&self, count: u64) {
         self.0.inc_by(count);
+        if let Some(other) = &self.1 {
+            other.add(count);
+        }
     }
 
     /// So far.
@@ -125,9 +133,21 @@ impl Counter {
     }
 }
 
+impl From<IntCounter> for Counter {
+    fn from(own: IntCounter) -> Self {
+        Counter(own, None)
+    }
+}
+
 /// A sum of seconds.
 #[derive(Debug, Clone)]
 pub struct SecondsCounter(prometheus::Counter);
+
+impl From<prometheus::Counter> for SecondsCounter {
+    fn from(own: prometheus::Counter) -> Self {
+        SecondsCounter(own)
+    }
+}
 
 impl SecondsCounter {
     /// Adds a span.
@@ -139,6 +159,12 @@ impl SecondsCounter {
 /// A value that goes up and down.
 #[derive(Debug, Clone)]
 pub struct Gauge(prometheus::Gauge);
+
+impl From<prometheus::Gauge> for Gauge {
+    fn from(own: prometheus::Gauge) -> Self {
+        Gauge(own)
+    }
+}
 
 impl Gauge {
     /// A gauge that no registry knows, for tests and for commands without metrics.
@@ -160,6 +186,12 @@ impl Gauge {
 /// A distribution.
 #[derive(Debug, Clone)]
 pub struct Histogram(prometheus::Histogram);
+
+impl From<prometheus::Histogram> for Histogram {
+    fn from(own: prometheus::Histogram) -> Self {
+        Histogram(own)
+    }
+}
 
 impl Histogram {
     /// A histogram that no registry knows, for tests and for commands without metrics.
@@ -185,6 +217,38 @@ impl Histogram {
     /// Their sum.
     pub fn sum(&self) -> f64 {
         self.0.get_sample_sum()
+    }
+
+    /// What was counted so far, to compare a later time with.
+    pub fn snapshot(&self) -> Snapshot {
+        let metric = prometheus::core::Metric::metric(&self.0);
+        let buckets = metric.get_histogram().get_bucket();
+        Snapshot { edges: buckets.iter().map(|bucket| (bucket.upper_bound(), bucket.cumulative_count())).collect(), count: self.count() }
+    }
+}
+
+/// A histogram at a time.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Snapshot {
+    /// Upper edges and how many values are not above them.
+    edges: Vec<(f64, u64)>,
+    count: u64,
+}
+
+impl Snapshot {
+    /// The value that a share `q` of those counted since `before` do not pass, as Prometheus' histogram_quantile makes it: linear inside a
+    /// bucket; the last edge where it lies above all. `None` where nothing was counted.
+    pub fn quantile_since(&self, before: &Snapshot, q: f64) -> Option<f64> {
+        let new = |at: usize| self.edges[at].1 - before.edges.get(at).map_or(0, |&(_, count)| count);
+        let count = self.count - before.count;
+        if count == 0 {
+            return None;
+        }
+        let rank = q * count as f64;
+        let Some(at) = (0..self.edges.len()).find(|&at| new(at) as f64 >= rank) else { return self.edges.last().map(|&(edge, _)| edge) };
+        let (low, below) = if at == 0 { (0.0, 0) } else { (self.edges[at - 1].0, new(at - 1)) };
+        let inside = (new(at) - below).max(1) as f64;
+        Some(low + (self.edges[at].0 - low) * ((rank - below as f64) / inside).clamp(0.0, 1.0))
     }
 }
 
@@ -218,5 +282,30 @@ mod tests {
         assert!(text.contains("gradcast_frame_latency_seconds_bucket{stream=\"front\",le=\"0.033\"} 0\n"), "{text}");
         assert!(text.contains("gradcast_frame_latency_seconds_bucket{stream=\"front\",le=\"0.1\"} 1\n"), "{text}");
         assert_eq!((latency.count(), latency.sum()), (1, 0.05));
+    }
+
+    #[test]
+    fn an_event_may_count_in_a_sum_too() {
+        let family = Registry::default().counters("x_total", "X.", &["of"]);
+        let (kind, sum) = (family.with(&["kind"]), family.with(&["sum"]));
+        kind.clone().with(&sum).add(2);
+        sum.inc();
+        assert_eq!((kind.get(), sum.get()), (2, 3));
+    }
+
+    #[test]
+    fn quantiles_are_those_of_what_was_counted_in_between() {
+        let family = Registry::default().histograms("x_seconds", "X.", &[], &[0.1, 0.2, 0.4]);
+        let histogram = family.with(&[]);
+        (0..100).for_each(|_| histogram.observe(0.05));
+        let before = histogram.snapshot();
+        assert_eq!(before.quantile_since(&before, 0.5), None);
+        (0..10).for_each(|at| histogram.observe(if at < 5 { 0.15 } else { 0.3 }));
+        let after = histogram.snapshot();
+        let near = |value: Option<f64>, wanted: f64| assert!((value.expect("counted") - wanted).abs() < 1e-9, "{value:?} for {wanted}");
+        near(after.quantile_since(&before, 0.5), 0.2);
+        near(after.quantile_since(&before, 0.75), 0.3);
+        histogram.observe(7.0);
+        near(histogram.snapshot().quantile_since(&after, 0.99), 0.4);
     }
 }

@@ -75,7 +75,7 @@ pub(super) fn complete_colours(caps: &mut gst::StructureRef) {
 }
 
 /// Rows of the largest standard-definition picture.
-const SMALL_ROWS: i32 = 576;
+pub(super) const SMALL_ROWS: i32 = 576;
 
 fn is_large(info: &VideoInfo) -> bool {
     info.height() > SMALL_ROWS as u32

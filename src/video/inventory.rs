@@ -88,16 +88,35 @@ const CHOICES: &[Element] = &[
     element("queue", "every pipeline", CORE),
 ];
 
+/// Elements of live streams alone: whoever overlays files does without them.
+pub const LIVE: &[Element] = &[
+    element("rtspsrc", "RTSP cameras", GOOD),
+    element("rtpjitterbuffer", "RTSP cameras", GOOD),
+    element("udpsrc", "RTSP and MPEG-TS over UDP", GOOD),
+    element("rtph264depay", "H.264 of RTSP cameras", GOOD),
+    element("rtph265depay", "HEVC of RTSP cameras", GOOD),
+    element("rtpjpegdepay", "MJPEG of RTSP cameras", GOOD),
+    element("jpegdec", "MJPEG of cameras", GOOD),
+    element("v4l2src", "cameras at this machine", GOOD),
+    element("souphttpsrc", "HTTP and HLS", GOOD),
+    element("hlsdemux", "HLS", BAD),
+    element("rtmp2src", "RTMP", BAD),
+    element("flvdemux", "RTMP", GOOD),
+    element("srtsrc", "SRT", BAD),
+    element("videotestsrc", "test patterns", BASE),
+    element("decodebin", "decoding whatever comes live", BASE),
+];
+
 /// The Debian and Ubuntu package that has an element; of one that this program does not name, the package that has most.
 pub fn debian_package(name: &str) -> &'static str {
-    match ELEMENTS.iter().chain(CHOICES).find(|element| element.name == name) {
+    match ELEMENTS.iter().chain(LIVE).chain(CHOICES).find(|element| element.name == name) {
         Some(element) => element.package,
         None if name.starts_with("avdec_") || name.starts_with("avenc_") => LIBAV,
         None => GOOD,
     }
 }
 
-/// Which elements of [`ELEMENTS`] this machine's GStreamer has, and its version.
+/// Which elements of [`ELEMENTS`] and [`LIVE`] this machine's GStreamer has, and its version.
 #[derive(Debug, Clone)]
 pub struct Inventory {
     /// As "GStreamer 1.22.0".
@@ -106,6 +125,8 @@ pub struct Inventory {
     pub there: Vec<Element>,
     /// Elements that are not.
     pub missing: Vec<Element>,
+    /// Elements of [`LIVE`] that are not there.
+    pub missing_live: Vec<Element>,
 }
 
 /// Asks GStreamer's registry.
@@ -114,8 +135,10 @@ pub struct Inventory {
 /// Kind::Runtime where GStreamer does not start.
 pub fn take() -> Result<Inventory> {
     gst::init().map_err(|error| Error::runtime("GStreamer does not start").with_source(error))?;
-    let (there, missing) = ELEMENTS.iter().partition(|element| gst::ElementFactory::find(element.name).is_some());
-    Ok(Inventory { version: gst::version_string().to_string(), there, missing })
+    let is_there = |element: &&Element| gst::ElementFactory::find(element.name).is_some();
+    let (there, missing) = ELEMENTS.iter().partition(is_there);
+    let missing_live = LIVE.iter().filter(|element| !is_there(element)).copied().collect();
+    Ok(Inventory { version: gst::version_string().to_string(), there, missing, missing_live })
 }
 
 #[cfg(test)]
@@ -126,16 +149,17 @@ mod tests {
     fn packages_of_elements_named_and_not() {
         assert_eq!(debian_package("opusparse"), "gstreamer1.0-plugins-bad");
         assert_eq!(debian_package("voaacenc"), "gstreamer1.0-plugins-bad");
+        assert_eq!(debian_package("srtsrc"), "gstreamer1.0-plugins-bad");
         assert_eq!(debian_package("avdec_mpeg4"), "gstreamer1.0-libav");
         assert_eq!(debian_package("wavparse"), "gstreamer1.0-plugins-good");
     }
 
     #[test]
     fn names_stand_once_and_the_registry_is_asked_for_each() {
-        let mut names: Vec<&str> = ELEMENTS.iter().chain(CHOICES).map(|element| element.name).collect();
+        let mut names: Vec<&str> = ELEMENTS.iter().chain(LIVE).chain(CHOICES).map(|element| element.name).collect();
         names.sort_unstable();
         names.dedup();
-        assert_eq!(names.len(), ELEMENTS.len() + CHOICES.len());
+        assert_eq!(names.len(), ELEMENTS.len() + LIVE.len() + CHOICES.len());
         let inventory = take().expect("GStreamer");
         assert!(inventory.version.starts_with("GStreamer 1."), "{}", inventory.version);
         assert_eq!(inventory.there.len() + inventory.missing.len(), ELEMENTS.len());

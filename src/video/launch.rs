@@ -1,5 +1,8 @@
 //! Pipelines from their texts, and what to install when an element is missing.
 
+use std::io;
+use std::path::Path;
+
 use gst::prelude::*;
 
 pub use super::inventory::debian_package;
@@ -73,4 +76,22 @@ pub(super) fn named<T: IsA<gst::Element>>(bin: &impl IsA<gst::Bin>, name: &str) 
         .unwrap_or_else(|| panic!("the pipeline text names no element {name}"))
         .downcast::<T>()
         .unwrap_or_else(|_| panic!("element {name} of the pipeline text has another type"))
+}
+
+/// The text of a pipeline: the operator's file of this name, where `folder` has one, else `built_in`.
+pub(super) fn pipeline_text(folder: Option<&Path>, name: &str, built_in: &str) -> Result<String> {
+    let Some(path) = folder.map(|folder| folder.join(name)) else { return Ok(built_in.to_owned()) };
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok(text),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(built_in.to_owned()),
+        Err(error) => Err(Error::config(format!("{}: {error}", path.display())).with_source(error)),
+    }
+}
+
+/// An element that the program speaks to in a pipeline whose text may be an operator's.
+pub(super) fn find<T: IsA<gst::Element>>(bin: &impl IsA<gst::Bin>, name: &str) -> Result<T> {
+    let element = bin.by_name(name).ok_or_else(|| Error::config(format!("a pipeline's text lacks an element with name={name}")))?;
+    element
+        .downcast::<T>()
+        .map_err(|_| Error::config(format!("the element {name} of a pipeline's text is of another kind than it has to be")))
 }

@@ -55,6 +55,17 @@ pub fn init() -> Result<()> {
     started.clone().map_err(|error| Error::runtime(format!("GStreamer does not start: {error}")))
 }
 
+/// Sends what GLib and GStreamer have to complain of in their own code to the log, where it otherwise stands on stderr between our lines:
+/// 1.22's rtspsrc does so whenever a server ends. For programs that run for long and have a log.
+fn log_glib() {
+    static ONCE: OnceLock<()> = OnceLock::new();
+    ONCE.get_or_init(|| {
+        gst::glib::log_set_default_handler(|domain, level, message| {
+            tracing::debug!(domain = domain.unwrap_or_default(), "{level:?}: {message}");
+        });
+    });
+}
+
 /// Whether an element of this name is installed.
 pub fn has_element(name: &str) -> bool {
     init().is_ok() && gst::ElementFactory::find(name).is_some()

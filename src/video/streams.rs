@@ -92,13 +92,19 @@ pub(super) fn link_streams(input: &gst::Element, running: &Arc<Running>, setting
         } else if name.starts_with("audio/") && linked.audio.is_none() && mode != AudioMode::Drop {
             AudioTrack::link(&running, pad, caps, mode).map(|track| linked.audio = Some(track))
         } else {
-            discard(&running, pad)
+            discard(&running.pipeline, pad)
         };
         if let Err(error) = done {
             linked.error.get_or_insert(error);
             running.watch.update(|state| state.ended = true);
         }
     });
+}
+
+/// What takes fields apart, where the element can: of one field, without a look at the next, since the other methods of 1.22 put in a
+/// frame more and shift the rest.
+pub(super) fn deinterlace(format: PixelFormat) -> &'static str {
+    if format.sample_bits() == 8 { "deinterlace mode=auto fields=top method=linear !" } else { "" }
 }
 
 fn link_video(running: &Running, pad: &gst::Pad, caps: &gst::Caps, formats: &[PixelFormat]) -> Result<gst_app::AppSink> {
@@ -108,8 +114,7 @@ fn link_video(running: &Running, pad: &gst::Pad, caps: &gst::Caps, formats: &[Pi
     }
     let decoded = VideoInfo::from_caps(&caps).map_err(|error| Error::data(format!("caps that say no size: {error}")))?;
     let format = nearest_format(&decoded, formats)?;
-    // Of one field, without a look at the next: the other methods of 1.22 put in a frame more and shift the rest.
-    let deinterlace = if format.sample_bits() == 8 { "deinterlace mode=auto fields=top method=linear !" } else { "" };
+    let deinterlace = deinterlace(format);
     let bin = branch(include_str!("../../pipelines/file_source_video.gst"), &[("deinterlace", deinterlace)])?;
     named::<gst::Element>(&bin, "shape").set_property("caps", shape(&decoded, format));
     let frames: gst_app::AppSink = named(&bin, "frames");
@@ -124,17 +129,18 @@ fn link_video(running: &Running, pad: &gst::Pad, caps: &gst::Caps, formats: &[Pi
     Ok(frames)
 }
 
-fn discard(running: &Running, pad: &gst::Pad) -> Result<()> {
+/// Throws away what comes at a pad that nobody reads; left open it would end the pipeline.
+pub(super) fn discard(pipeline: &gst::Pipeline, pad: &gst::Pad) -> Result<()> {
     let failed = |error: gst::glib::BoolError| Error::runtime(error.to_string());
     let sink = gst::ElementFactory::make("fakesink").property("sync", false).property("async", false).build().map_err(failed)?;
-    running.pipeline.add(&sink).map_err(failed)?;
+    pipeline.add(&sink).map_err(failed)?;
     sink.sync_state_with_parent().map_err(failed)?;
     let _ = pad.link(&sink.static_pad("sink").expect("fakesink has a sink pad"));
     Ok(())
 }
 
 /// Tells decoders that frames are read by their own strides, which saves them a copy of each.
-fn offer_strides(frames: &gst_app::AppSink) {
+pub(super) fn offer_strides(frames: &gst_app::AppSink) {
     let pad = frames.static_pad("sink").expect("appsink has a sink pad");
     pad.add_probe(gst::PadProbeType::QUERY_DOWNSTREAM, |_, info| match info.query_mut().map(gst::QueryRef::view_mut) {
         Some(gst::QueryViewMut::Allocation(query)) => {

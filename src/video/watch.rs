@@ -132,7 +132,7 @@ impl Watch {
 }
 
 /// An error of the bus in one line. The debug text starts with a place in GStreamer's source, which helps nobody here.
-fn words(error: &gst::glib::Error, debug: Option<&str>) -> String {
+pub(super) fn words(error: &gst::glib::Error, debug: Option<&str>) -> String {
     let detail = debug.and_then(|text| text.lines().nth(1)).map(str::trim).filter(|text| !text.is_empty());
     let message = error.message().trim().trim_end_matches('.');
     match detail {

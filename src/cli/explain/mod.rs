@@ -9,9 +9,9 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use super::describe;
-use crate::cli::options::{ComputeOptions, FaultOptions, LookOptions, NetworkOptions, PoolOptions, Target, TargetOptions};
+use crate::cli::options::{ComputeOptions, FaultOptions, LookOptions, NetworkOptions, PoolOptions, TargetOptions};
 use crate::error::{Error, Result};
-use crate::saliency::Method;
+use crate::saliency::{Method, Wanted};
 
 /// Explain still pictures, or tensors exactly
 ///
@@ -105,7 +105,7 @@ Examples:
 
 /// Explains pictures or a tensor.
 pub fn run(args: Args) -> Result<()> {
-    if matches!(args.target.target, Some(Target::Hold(_))) {
+    if matches!(args.target.target, Some(Wanted::Hold(_))) {
         return Err(Error::usage(
             "--target hold:SECONDS is for video; still pictures have no time: give argmax, an index, a label, or another that --help lists",
         ));

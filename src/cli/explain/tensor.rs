@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use super::Args;
 use super::terms::Terms;
-use crate::cli::loading::{engine_settings, load_network};
+use crate::cli::loading::{self, engine_settings, load_network};
 use crate::cli::options::InputSize;
-use crate::cli::target;
 use crate::engine::{Batch, Choice, Engine, Fault, Numbers, Precision, Task};
 use crate::error::{Error, Result};
 use crate::saliency::Target;
@@ -33,7 +32,7 @@ pub fn run(args: &Args, from: &Path, to: &Path) -> Result<()> {
         )));
     }
     let head = loaded.head()?;
-    let rule = target::rule(&args.target, &loaded, &head)?;
+    let rule = loading::rule(&args.target, &loaded, &head)?;
     let mut settings = engine_settings(&args.compute, &args.target, |_| Precision::F32)?;
     settings.workers = args.pool.workers;
     settings.head = head;

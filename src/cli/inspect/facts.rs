@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use crate::cli::loading::Loaded;
+use crate::config::model::Loaded;
 use crate::network::op::Shape;
 use crate::network::plan::term_places;
 use crate::network::structure::Network;

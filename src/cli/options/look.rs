@@ -35,7 +35,7 @@ pub struct LookOptions {
 #[command(next_help_heading = "Look")]
 pub struct RhythmOptions {
     /// Seconds over which the range of the heatmap is averaged, so that it does not flicker; 0 takes each frame's own.
-    #[arg(long, value_name = "SECONDS", default_value = "0.5", value_parser = super::span::parse_seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "0.5", value_parser = crate::words::seconds)]
     pub smooth: Duration,
 
     /// Explain every K-th frame only; --between says what the others show.

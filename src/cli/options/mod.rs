@@ -14,4 +14,4 @@ pub use fault::FaultOptions;
 pub use look::{Between, ColourMap, Layout, LookOptions, RhythmOptions};
 pub use network::{Colour, Fit, InputSize, NetworkOptions, PerChannel};
 pub use span::SpanOptions;
-pub use target::{Rescale, Target, TargetOptions};
+pub use target::{Rescale, TargetOptions};

@@ -4,8 +4,7 @@ use std::str::FromStr;
 
 use clap::ValueEnum;
 
-/// The network that is taken where none is named.
-pub const DEFAULT_NETWORK: &str = "efficientnet_lite0";
+use crate::config::model::DEFAULT_NETWORK;
 
 /// Options that name a network and say how its input is prepared.
 #[derive(Debug, Clone, clap::Args)]

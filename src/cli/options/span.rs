@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::words;
+
 /// Which part of the video is taken.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Part of the video")]
@@ -15,20 +17,12 @@ pub struct SpanOptions {
     pub duration: Option<Duration>,
 }
 
-/// Seconds with a fraction, from 0 to a day.
-pub fn parse_seconds(text: &str) -> Result<Duration, String> {
-    plain_seconds(text)
-        .filter(|&s| s <= 86_400.0)
-        .map(Duration::from_secs_f64)
-        .ok_or_else(|| "give seconds, as 1.5, at most a day".to_owned())
-}
-
 /// A time as seconds, MM:SS or HH:MM:SS, each with a fraction of a second.
 pub fn parse_time(text: &str) -> Result<Duration, String> {
     const HINT: &str = "give seconds, as 12.5, or HH:MM:SS.mmm, as 00:01:30.500";
     let parts: Vec<&str> = text.split(':').collect();
     let (last, leading) = parts.split_last().expect("split gives at least one part");
-    let seconds = plain_seconds(last).ok_or(HINT)?;
+    let seconds = words::plain_seconds(last).ok_or(HINT)?;
     if leading.is_empty() {
         return Duration::try_from_secs_f64(seconds).map_err(|_| HINT.to_owned());
     }
@@ -47,12 +41,6 @@ pub fn parse_time(text: &str) -> Result<Duration, String> {
 
 fn parse_positive_time(text: &str) -> Result<Duration, String> {
     parse_time(text).and_then(|time| if time.is_zero() { Err("give a time above 0".to_owned()) } else { Ok(time) })
-}
-
-/// Digits with at most one point: neither sign nor exponent nor `inf`.
-fn plain_seconds(text: &str) -> Option<f64> {
-    let plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-    text.parse().ok().filter(|_| plain)
 }
 
 #[cfg(test)]

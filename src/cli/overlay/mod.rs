@@ -6,13 +6,11 @@ mod report;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::loading::{engine_settings, load_network};
+use super::loading::{self, engine_settings, load_network, preprocessing};
 use super::options::{
     self, ComputeOptions, EncoderOptions, FaultOptions, LookOptions, NetworkOptions, PoolOptions, RhythmOptions, SpanOptions, TargetOptions,
 };
 use super::signals;
-use super::target;
-use super::view::preprocessing;
 use crate::engine::{Engine, Precision};
 use crate::error::{Error, Kind, Result};
 use crate::overlay::{self, Region};
@@ -119,7 +117,7 @@ pub fn run(args: Args) -> Result<()> {
     let loaded = load_network(&args.network, None)?;
     let preprocessing = preprocessing(&args.network, &loaded)?;
     let head = loaded.head()?;
-    let choice = target::choice(&args.target, &loaded, &head)?;
+    let choice = loading::choice(&args.target, &loaded, &head)?;
     let mut settings = engine_settings(&args.compute, &args.target, Precision::fastest)?;
     settings.workers = args.pool.workers;
     settings.head = head;

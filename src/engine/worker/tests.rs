@@ -17,13 +17,13 @@ const DEVICE: &str = "libtorch: CUDA error: an illegal memory access was encount
 
 /// What the injected faults are decided by, shared with the test.
 #[derive(Default)]
-struct World {
+pub(crate) struct World {
     /// More images than this find no memory; any number does where it is 0. Inference takes twice as many.
     room: i64,
     /// Whether memory ends before the target is chosen, or behind.
     early: bool,
     /// Plans made.
-    made: AtomicUsize,
+    pub made: AtomicUsize,
 }
 
 /// A "network" with two scores an image: its first pixel, and its negative. The map is the image.
@@ -58,7 +58,7 @@ impl Compute for Sum {
             timing: Timing::default(),
             logits,
         };
-        if task == Task::Explain {
+        if task != Task::Infer {
             let selected = choose(&explanation.logits)?.select(&explanation.logits)?;
             if short(1) {
                 return Err(Error::runtime(MEMORY));
@@ -71,6 +71,10 @@ impl Compute for Sum {
 }
 
 fn engine(world: &Arc<World>, workers: usize) -> Engine {
+    metered(world, workers, &Meters::unregistered())
+}
+
+pub(crate) fn metered(world: &Arc<World>, workers: usize, meters: &Meters) -> Engine {
     let count = NonZeroUsize::new(workers);
     let settings = Settings {
         precision: Precision::F32,
@@ -86,7 +90,7 @@ fn engine(world: &Arc<World>, workers: usize) -> Engine {
         world.made.fetch_add(1, Ordering::Relaxed);
         Ok(Box::new(Sum(world.clone())))
     };
-    Engine::with(make, &[1, 1, 1, 2], &settings).expect("an engine")
+    Engine::with(make, &[1, 1, 1, 2], &settings, meters).expect("an engine")
 }
 
 /// Images of two pixels: a first one as given, and the image's number.
@@ -149,7 +153,8 @@ fn a_single_image_without_memory_is_an_error_of_its_batch() {
         head: Default::default(),
         max_residual: None,
     };
-    let mut never = Engine::with(|_| Ok(Box::new(Never) as Box<dyn Compute>), &[1, 1, 1, 2], &settings).expect("an engine");
+    let mut never =
+        Engine::with(|_| Ok(Box::new(Never) as Box<dyn Compute>), &[1, 1, 1, 2], &settings, &Meters::unregistered()).expect("an engine");
     for _ in 0..2 {
         let ticket = never.submit(Task::Explain, &batch(&[1.0, 2.0, 3.0]), &fixed(Target::Index(0))).expect("taken");
         let message = ticket.numbers().expect_err("no memory").to_string();
@@ -254,7 +259,7 @@ fn an_engine_whose_plan_cannot_be_made_does_not_start() {
             _ => Err(Error::runtime(MEMORY)),
         }
     };
-    let error = Engine::with(make, &[1, 1, 1, 2], &settings).err().expect("one of two has no memory");
+    let error = Engine::with(make, &[1, 1, 1, 2], &settings, &Meters::unregistered()).err().expect("one of two has no memory");
     assert_eq!(error.to_string(), MEMORY);
 }
 
@@ -284,7 +289,7 @@ fn a_network_without_memory_for_its_part_explains_it_in_halves() {
             crate::network::blocks::tests::LARGEST_BYTES.set(largest_bytes);
             Ok(Box::new(crate::saliency::Explainer::new(plan, crate::saliency::Rescale::Node)))
         };
-        let mut engine = Engine::with(make, &[1, 3, 224, 224], &settings).expect("an engine");
+        let mut engine = Engine::with(make, &[1, 3, 224, 224], &settings, &Meters::unregistered()).expect("an engine");
         let answer = engine.submit(Task::Explain, &images, &fixed(Target::Argmax)).expect("taken").numbers();
         (answer, engine.record().counts().out_of_memory)
     };

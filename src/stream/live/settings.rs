@@ -38,7 +38,7 @@ pub struct Aim {
 }
 
 /// One stream.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// Unlike all others; letters, digits, `-` and `_`.
     pub name: String,

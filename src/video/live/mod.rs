@@ -21,6 +21,13 @@ mod segments;
 mod settings;
 mod shape;
 mod sink;
+mod source;
+mod source_delivery;
+mod source_faults;
+mod source_inputs;
+mod source_run;
+mod source_tail;
+pub mod texts;
 mod transport_stream;
 
 pub use output::{Output, OutputCounters, Passage, SinkEvent};
@@ -32,3 +39,4 @@ pub use settings::{
 };
 pub use shape::Shape;
 pub use sink::SinkState;
+pub use source::{Event, LiveFrame, Source, SourceCounters};

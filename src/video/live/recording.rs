@@ -104,29 +104,85 @@ impl Drop for Recording {
 
 /// Whether an MP4 has at least one whole fragment, or is whole itself.
 pub(super) fn is_playable(path: &Path) -> bool {
-    let Ok(mut file) = File::open(path) else { return false };
+    let (mut described, mut data) = (false, false);
+    whole_boxes(path).iter().any(|name| {
+        let playable = match name {
+            b"mdat" => described,
+            // The first one, before the data, has no frames; that of a whole file is behind them.
+            b"moov" => data,
+            _ => false,
+        };
+        described |= name == b"moof";
+        data |= name == b"mdat";
+        playable
+    })
+}
+
+/// Whether nothing in an MP4 says what its pictures are: it was not a second old when its writer was killed.
+pub(super) fn is_torso(path: &Path) -> bool {
+    path.exists() && !whole_boxes(path).contains(b"moov")
+}
+
+/// The names of an MP4's boxes at its top, up to the first that is cut off.
+fn whole_boxes(path: &Path) -> Vec<[u8; 4]> {
+    let mut names = Vec::new();
+    let Ok(mut file) = File::open(path) else { return names };
     let length = file.metadata().map_or(0, |metadata| metadata.len());
-    let (mut at, mut described, mut data) = (0, false, false);
-    let mut head = [0; 16];
-    while at + 16 <= length && file.seek(SeekFrom::Start(at)).is_ok() && file.read_exact(&mut head).is_ok() {
+    let (mut at, mut head) = (0, [0; 16]);
+    while at + 8 <= length {
+        let rest = (length - at).min(16) as usize;
+        if file.seek(SeekFrom::Start(at)).is_err() || file.read_exact(&mut head[..rest]).is_err() {
+            break;
+        }
         // ISO/IEC 14496-12, 4.2: a size of 1 is followed by one of 64 bits, 0 reaches to the end.
         let size = match u32::from_be_bytes([head[0], head[1], head[2], head[3]]) {
             0 => length - at,
-            1 => u64::from_be_bytes([head[8], head[9], head[10], head[11], head[12], head[13], head[14], head[15]]),
+            1 if rest == 16 => u64::from_be_bytes([head[8], head[9], head[10], head[11], head[12], head[13], head[14], head[15]]),
             size => u64::from(size),
         };
         if size < 8 || at + size > length {
-            return false;
+            break;
         }
-        match &head[4..8] {
-            b"moof" => described = true,
-            b"mdat" if described => return true,
-            b"mdat" => data = true,
-            // The first one, before the data, has no frames; that of a whole file is behind them.
-            b"moov" if data => return true,
-            _ => {}
-        }
+        names.push([head[4], head[5], head[6], head[7]]);
         at += size;
     }
-    false
+    names
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn file(folder: &Path, boxes: &[(&[u8; 4], u32)], cut_bytes: usize) -> PathBuf {
+        let whole: Vec<u8> = boxes
+            .iter()
+            .flat_map(|(name, content)| [&(8 + content).to_be_bytes()[..], &name[..], &vec![7; *content as usize]].concat())
+            .collect();
+        let path = folder.join("file.mp4");
+        fs::write(&path, &whole[..whole.len() - cut_bytes]).unwrap();
+        path
+    }
+
+    #[test]
+    fn files_play_from_their_first_whole_fragment_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path();
+        let begun: [(&[u8; 4], u32); 3] = [(b"ftyp", 24), (b"free", 0), (b"mdat", 100)];
+        let fragment = [&begun[..], &[(b"moov", 50)]].concat();
+        let two = [&fragment[..], &[(b"moof", 20), (b"mdat", 100)]].concat();
+        let judged = |boxes: &[(&[u8; 4], u32)], cut_bytes| {
+            let path = file(at, boxes, cut_bytes);
+            (is_playable(&path), is_torso(&path))
+        };
+        assert_eq!(judged(&begun, 0), (false, true));
+        assert_eq!(judged(&fragment, 1), (false, true));
+        assert_eq!(judged(&fragment, 0), (true, false));
+        assert_eq!(judged(&two, 1), (true, false));
+        assert_eq!(judged(&begun[..1], 30), (false, true));
+        // Of another writer, with the index first: none of ours, and no torso.
+        assert!(!judged(&[(b"ftyp", 24), (b"moov", 50), (b"mdat", 100)], 40).1);
+        let missing = at.join("missing.mp4");
+        assert!(!is_playable(&missing) && !is_torso(&missing));
+    }
 }

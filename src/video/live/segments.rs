@@ -8,7 +8,7 @@ use super::file_names::{FileNames, Keep};
 use super::packets::Packet;
 use super::pipe::{DISK_FULL, Timing};
 use super::playlist::Playlist;
-use super::recording::{Recording, is_playable};
+use super::recording::{Recording, is_playable, is_torso};
 use super::settings::Segments;
 use super::sink::{Surroundings, Writer};
 use super::transport_stream::Counters;
@@ -29,6 +29,8 @@ pub(super) struct SegmentWriter {
     text: String,
     names: FileNames,
     current: Option<Current>,
+    /// A file has been closed: what comes goes somewhere, also while the next one is only begun.
+    has_closed: bool,
     hls: Option<Hls>,
 }
 
@@ -66,7 +68,11 @@ impl SegmentWriter {
         make_folder(&settings.folder)?;
         let text = around.text("live_sink_segments.gst", include_str!("../../../pipelines/live_sink_segments.gst"))?;
         let names = FileNames::new(&settings.folder, &around.stream, "mp4");
-        Ok(SegmentWriter { settings: settings.clone(), around: around.clone(), text, names, current: None, hls: None })
+        // What a killed run had only begun.
+        if let Some(last) = names.own().pop().filter(|last| is_torso(&last.path)) {
+            let _ = fs::remove_file(last.path);
+        }
+        Ok(SegmentWriter { settings: settings.clone(), around: around.clone(), text, names, current: None, has_closed: false, hls: None })
     }
 
     /// Segments of MPEG-TS and a playlist, `STREAM.m3u8`.
@@ -85,7 +91,15 @@ impl SegmentWriter {
         let path = settings.folder.join(format!("{}.m3u8", around.stream));
         let playlist = Playlist::open(path, settings.every + around.key_interval, listed);
         let hls = Hls { breaks: !playlist.is_empty(), playlist, counters: Counters::default() };
-        Ok(SegmentWriter { settings: settings.clone(), around: around.clone(), text, names, current: None, hls: Some(hls) })
+        Ok(SegmentWriter {
+            settings: settings.clone(),
+            around: around.clone(),
+            text,
+            names,
+            current: None,
+            has_closed: false,
+            hls: Some(hls),
+        })
     }
 
     fn begin(&mut self, packet: &Packet) -> Result<()> {
@@ -116,6 +130,7 @@ impl SegmentWriter {
     fn close(&mut self, until: Option<Duration>) -> Result<()> {
         let Some(current) = self.current.take() else { return Ok(()) };
         let end = current.recording.end(until)?;
+        self.has_closed = true;
         let Some(hls) = &mut self.hls else { return Ok(()) };
         let part = part_path(&current.path);
         let mut piece = fs::read(&part).map_err(|error| io_error(&part, error))?;
@@ -149,7 +164,7 @@ impl Writer for SegmentWriter {
     }
 
     fn is_up(&self) -> bool {
-        self.current.as_ref().is_some_and(|current| current.recording.has_written())
+        self.has_closed && self.check().is_ok() || self.current.as_ref().is_some_and(|current| current.recording.has_written())
     }
 
     fn end(mut self: Box<Self>) -> Result<()> {

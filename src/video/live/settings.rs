@@ -122,7 +122,7 @@ pub struct TestInput {
 }
 
 /// One attempt to get frames.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct SourceSettings {
     /// Where they come from.
     pub input: Input,
@@ -135,7 +135,7 @@ pub struct SourceSettings {
 }
 
 /// What is made of a stream's frames.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct OutputSettings {
     /// The encoder's element; `None` for the first of the usual ones that works here.
     pub encoder: Option<String>,
@@ -219,6 +219,13 @@ pub struct Preview {
     pub viewers: Arc<AtomicUsize>,
     /// Takes each picture; must not wait.
     pub deliver: Arc<dyn Fn(Bytes) + Send + Sync>,
+}
+
+/// Whether it is the same preview, with the same viewers.
+impl PartialEq for Preview {
+    fn eq(&self, other: &Self) -> bool {
+        (self.fps, self.width_px) == (other.fps, other.width_px) && Arc::ptr_eq(&self.viewers, &other.viewers)
+    }
 }
 
 impl std::fmt::Debug for Preview {

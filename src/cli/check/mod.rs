@@ -1,11 +1,14 @@
 //! `gradcast check`: what is there and what is missing.
 
+mod configuration;
+mod machine;
+
 use std::fmt::Write;
 use std::fs;
 use std::path::PathBuf;
 use std::thread;
 
-use super::options::network::DEFAULT_NETWORK;
+use crate::config::model::DEFAULT_NETWORK;
 use crate::engine::cuda::{self, Card};
 use crate::error::{Error, Result};
 use crate::network::catalogue;
@@ -14,21 +17,29 @@ use crate::video::inventory::{self, Inventory};
 
 /// Show what is there, and what is missing with the package that has it
 ///
-/// GStreamer's elements, libtorch, the processor and CUDA devices, and the networks that --model finds by name. Ends with exit code 1 when something is missing.
+/// GStreamer's elements, libtorch, the processor and CUDA devices, and the networks that --model finds by name. With --config everything that would go wrong with that file at a start, all at once. Ends with exit code 1 when something is missing, with 78 when the configuration is wrong.
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {}
+pub struct Args {
+    /// Check this configuration of the daemon: the file itself, its network, devices, elements, encoders, ports, folders, files, secrets and pipelines [default: check the machine alone].
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
 
 const EXAMPLES: &str = "\
 Examples:
   gradcast check
-  gradcast check && gradcast overlay drive.mp4 -o drive.saliency.mp4";
+  gradcast check && gradcast overlay drive.mp4 -o drive.saliency.mp4
+  gradcast check --config /etc/gradcast/gradcast.toml";
 
 /// Processor features that decide how fast a network runs, as Linux names them.
 const PROCESSOR_FEATURES: [&str; 9] = ["avx2", "fma", "f16c", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16", "asimd"];
 
 /// Checks this machine.
-pub fn run(_args: Args) -> Result<()> {
+pub fn run(args: Args) -> Result<()> {
+    if let Some(path) = &args.config {
+        return configuration::run(path);
+    }
     let mut report = String::new();
     let mut missing = elements(&mut report, &inventory::take()?);
     libtorch(&mut report);
@@ -54,6 +65,13 @@ fn elements(report: &mut String, inventory: &Inventory) -> usize {
     line(report, format_args!("  ok       {} of {} elements", inventory.there.len(), inventory.there.len() + inventory.missing.len()));
     for element in &inventory.missing {
         line(report, format_args!("  MISSING  {} ({}); Debian package {}", element.name, element.purpose, element.package));
+    }
+    // Nothing is wrong with a machine that only overlays files.
+    for element in &inventory.missing_live {
+        line(
+            report,
+            format_args!("  none     {} ({}), for live streams; Debian package {}", element.name, element.purpose, element.package),
+        );
     }
     let mut packages: Vec<&str> = inventory.missing.iter().map(|element| element.package).collect();
     packages.sort_unstable();
@@ -151,15 +169,20 @@ fn networks(report: &mut String) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::video::inventory::ELEMENTS;
+    use crate::video::inventory::{ELEMENTS, LIVE};
 
     #[test]
     fn a_missing_element_comes_with_its_package_and_one_command() {
         let named = |name: &str| *ELEMENTS.iter().find(|element| element.name == name).expect("an element of the list");
         let missing = vec![named("x264enc"), named("qtdemux"), named("mp4mux")];
         let mut report = String::new();
-        let inventory = Inventory { version: "GStreamer 1.22.0".to_owned(), there: vec![named("appsrc")], missing };
+        let inventory =
+            Inventory { version: "GStreamer 1.22.0".to_owned(), there: vec![named("appsrc")], missing, missing_live: vec![LIVE[0]] };
         assert_eq!(elements(&mut report, &inventory), 3);
+        assert!(
+            report.contains("  none     rtspsrc (RTSP cameras), for live streams; Debian package gstreamer1.0-plugins-good\n"),
+            "{report}"
+        );
         assert!(report.contains("  MISSING  x264enc (writing H.264); Debian package gstreamer1.0-plugins-ugly\n"), "{report}");
         assert!(report.ends_with("  to do    sudo apt-get install gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly\n"), "{report}");
     }
