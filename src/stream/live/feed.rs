@@ -10,8 +10,9 @@ use super::meters::{Meters, Reason, Retry};
 use super::settings::Settings;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
+use crate::frame::PixelFormat;
 use crate::telemetry::Counter;
-use crate::video::live::{Event, LiveFrame, Shape, Source, SourceCounters};
+use crate::video::live::{Event, LiveFrame, Shape, Source, SourceCounters, SourceSettings};
 
 /// A stream's source, there or not.
 pub(super) struct Feed {
@@ -20,6 +21,8 @@ pub(super) struct Feed {
     state: State,
     /// When the last frame was taken, whichever source gave it.
     last_frame: Option<Duration>,
+    /// Layouts that the encoder takes.
+    formats: Vec<PixelFormat>,
     /// Threads that stop sources.
     errands: Errands,
 }
@@ -64,7 +67,14 @@ impl Gone {
 impl Feed {
     pub fn new(clock: &Clock) -> Self {
         let state = State::Waiting(Some(Duration::ZERO));
-        Feed { clock: clock.clone(), backoff: Backoff::default(), state, last_frame: None, errands: Errands::new() }
+        Feed {
+            clock: clock.clone(),
+            backoff: Backoff::default(),
+            state,
+            last_frame: None,
+            formats: vec![PixelFormat::I420],
+            errands: Errands::new(),
+        }
     }
 
     /// Starts a source if its time has come.
@@ -77,7 +87,8 @@ impl Feed {
             return Ok(false);
         }
         let counters = SourceCounters { decoded: meters.decoded.clone(), dropped: meters.dropped(Reason::DecodeQueue).clone() };
-        match Source::start(&settings.source, shape, &self.clock, counters) {
+        let settings = SourceSettings { formats: self.formats.clone(), ..settings.source.clone() };
+        match Source::start(&settings, shape, &self.clock, counters) {
             Ok(source) => {
                 self.state = State::Running { source, since: now, frames: 0, ends: false };
                 Ok(true)
@@ -87,6 +98,16 @@ impl Feed {
                 Err(error)
             }
         }
+    }
+
+    /// From the next source on frames come in one of these layouts.
+    pub fn take_formats(&mut self, formats: Vec<PixelFormat>) {
+        self.formats = formats;
+    }
+
+    /// The layout that the encoder likes best.
+    pub fn format(&self) -> PixelFormat {
+        self.formats.first().copied().unwrap_or(PixelFormat::I420)
     }
 
     /// Where frames come; never where no source runs.

@@ -20,7 +20,7 @@ use crate::engine::{Choice, Client, FrameAnswer, Reply, Request};
 use crate::error::Result;
 use crate::frame::{Frame, OwnedFrame};
 use crate::telemetry::Seldom;
-use crate::video::live::{Event, LiveFrame, Output, OutputCounters, Passage, Shape};
+use crate::video::live::{Event, LiveFrame, Output, OutputCounters, Passage, Shape, pick_encoder};
 
 /// Frames that wait for their explanation at most; older ones are dropped.
 const MOST_WAITING: usize = 32;
@@ -32,6 +32,8 @@ const PLATE_AFTER: Duration = Duration::from_secs(2);
 const PLATE_EVERY: Duration = Duration::from_millis(500);
 /// How long a loop sleeps at most: so often states are brought up to date.
 const TICK: Duration = Duration::from_millis(500);
+/// How often the standing is brought up to date, beside what changes.
+const REPORT_EVERY: Duration = Duration::from_millis(200);
 /// Waits before an output that failed is made anew.
 const OUTPUT_RETRY: Duration = Duration::from_secs(1);
 /// How long an output has to come to its end.
@@ -59,6 +61,8 @@ pub(super) struct Runner {
     /// The last picture that was shown; of none yet, black.
     last_picture: Option<Box<dyn Frame + Send>>,
     last_plate: Option<Duration>,
+    /// When the standing was last brought up to date.
+    reported: Option<Duration>,
     faults: Seldom,
     /// Threads that close outputs.
     errands: Errands,
@@ -68,7 +72,6 @@ pub(super) struct Runner {
 struct Waiting {
     frame: LiveFrame,
     pts: Duration,
-    id: u64,
 }
 
 /// Whether the loop goes on.
@@ -94,6 +97,7 @@ impl Runner {
             output_due: Duration::ZERO,
             last_picture: None,
             last_plate: None,
+            reported: None,
             faults: Seldom::new(&clock),
             errands: Errands::new(),
             settings,
@@ -107,6 +111,7 @@ impl Runner {
     /// Runs until it is told to stop, or its file has come to its end. `done` is told then.
     pub fn run(mut self, orders: &Receiver<Order>, done: &Sender<()>) {
         tracing::info!(stream = %self.settings.name, source = %self.settings.source.input, "stream begins");
+        self.ask_the_encoder();
         self.begin_with_a_size();
         while self.turn(orders) == Flow::On {}
         let (name, meters) = (self.settings.name.clone(), Arc::clone(&self.meters));
@@ -120,10 +125,19 @@ impl Runner {
         &self.parts.clock
     }
 
+    /// Frames come in a layout that the encoder takes. Without an encoder the output will say why.
+    fn ask_the_encoder(&mut self) {
+        match pick_encoder(self.settings.output.encoder.as_deref()) {
+            // Live video of ten bits plays in few places.
+            Ok(picked) => self.feed.take_formats(picked.formats.into_iter().filter(|format| format.sample_bits() == 8).collect()),
+            Err(error) => self.complain(&error.to_string()),
+        }
+    }
+
     /// A stream whose size is known shows a plate before its first frame.
     fn begin_with_a_size(&mut self) {
         let Some((width_px, height_px)) = self.settings.size_px else { return };
-        match Shape::of_size(width_px, height_px) {
+        match Shape::of_size_in(width_px, height_px, self.feed.format()) {
             Ok(shape) => self.take_shape(Arc::new(shape)),
             Err(error) => self.complain(&error.to_string()),
         }
@@ -193,7 +207,7 @@ impl Runner {
         let picked = self.pacer.picks(pts) && self.canvas.is_some();
         let request = picked.then(|| self.request(&frame, pts));
         let decoded = frame.decoded;
-        let id = self.line.push(Waiting { frame, pts, id: 0 }, decoded, picked);
+        let id = self.line.push(Waiting { frame, pts }, decoded, picked);
         if let Some(request) = request
             && let Some(gave_way) = self.client.offer(Request { id, ..request })
         {
@@ -266,14 +280,14 @@ impl Runner {
 
     /// Shows what is ready, in order.
     fn show(&mut self) {
-        while let Some((waiting, fate)) = self.line.next(self.clock().now()) {
+        while let Some((id, waiting, fate)) = self.line.next(self.clock().now()) {
             let outcome = match &fate {
                 Fate::Explained(_) => self.meters.explained.clone(),
                 Fate::Held => self.meters.held.clone(),
                 Fate::Late => self.meters.late.clone(),
             };
             if let (Fate::Explained(answer), Some(canvas)) = (&fate, &mut self.canvas) {
-                canvas.take(waiting.id, waiting.pts, answer);
+                canvas.take(id, waiting.pts, answer);
             }
             let passage = Passage { decoded: waiting.frame.decoded, outcome };
             if let Err(error) = self.draw(&waiting, passage) {
@@ -433,7 +447,13 @@ impl Runner {
         self.standing.update(|standing| standing.settings = settings);
     }
 
-    fn report(&self) {
+    /// Brings the standing up to date, now and then: it costs more than a frame should.
+    fn report(&mut self) {
+        let now = self.clock().now();
+        if self.reported.is_some_and(|last| now.saturating_sub(last) < REPORT_EVERY) {
+            return;
+        }
+        self.reported = Some(now);
         let sinks = self.output.as_ref().map(Output::sinks);
         for sink in sinks.iter().flatten() {
             self.meters.of_sink(&sink.name, |meters| meters.up.set(if sink.up { 1.0 } else { 0.0 }));
