@@ -9,6 +9,7 @@ fail() { echo "package-test: $1" >&2; exit 1; }
 in_there() {
     local root=$1/root package=$2
     mount --make-rprivate /
+    ! command -v ip >/dev/null || ip link set lo up
     mount -t tmpfs tmpfs "$1/memory"
     mkdir "$1/memory/upper" "$1/memory/work"
     mount -t overlay overlay -o "lowerdir=/,upperdir=$1/memory/upper,workdir=$1/memory/work" "$root"
@@ -18,7 +19,7 @@ in_there() {
     mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
     cp "$package" media/demo_clip.mp4 "$root/tmp/"
     # One that was installed on this machine before would help.
-    rm -rf "$root/usr/lib/gradcast" "$root/usr/share/gradcast" "$root/etc/gradcast"
+    rm -rf "$root/usr/lib/gradcast" "$root/usr/share/gradcast" "$root/etc/gradcast" "$root"/var/{lib,cache}/{,private/}gradcast
     # shellcheck disable=SC2016
     exec env -i HOME=/tmp PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 GST_REGISTRY=/tmp/registry.bin chroot "$root" bash -euo pipefail -c '
         cd /tmp
@@ -30,9 +31,11 @@ in_there() {
         getent group render >/dev/null
         [ -z "$(ldd /usr/bin/gradcast | grep "not found")" ]
         ldd /usr/bin/gradcast | grep "/usr/bin/../lib/gradcast/libtorch_cpu.so" >/dev/null
-        systemd-analyze verify --man=no gradcast.service gradcast@one.service
+        # With the man pages that they name.
+        systemd-analyze verify gradcast.service gradcast@one.service
         step "use"
         gradcast check
+        gradcast check --config /etc/gradcast/gradcast.toml
         gradcast overlay demo_clip.mp4 -o out.mp4 --duration 1
         [ -s out.mp4 ]
         man --where gradcast-overlay >/dev/null
@@ -67,4 +70,7 @@ package=$(ls target/debian/gradcast_*.deb 2>/dev/null) || fail "there is no pack
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/root" "$work/memory"
-unshare --mount --pid --fork "$0" --in-there "$work" "$package"
+# A network of its own, in which no port is taken; without `ip` nobody would bring its loopback up.
+network=()
+! command -v ip >/dev/null || network=(--net)
+unshare --mount --pid "${network[@]}" --fork "$0" --in-there "$work" "$package"

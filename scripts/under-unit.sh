@@ -43,16 +43,19 @@ build_root() {
     # ProtectHome hides a project that lies in a home.
     mount --bind "$project" "$root/srv/gradcast"
     mount -o remount,bind,ro "$root/srv/gradcast"
+    # A daemon of this machine keeps its files; they are hidden here.
+    rm -rf "$root"/var/{lib,cache}/{,private/}gradcast "$root/usr/lib/gradcast" "$root/usr/share/gradcast" "$root/etc/gradcast" "$root/etc/systemd/system"/gradcast*.service*
     cp -a "$work/installed/." "$root/"
     cp "$work"/units/* "$root/run/systemd/system/"
     # No business of theirs: devices, kernel settings, disks, the network.
     for device in systemd-{udevd,udev-trigger,sysctl,modules-load,random-seed,firstboot,networkd,resolved,timesyncd,remount-fs,journal-flush,pcrphase}.service; do
         ln -s /dev/null "$root/run/systemd/system/$device"
     done
-    ip link set lo up 2>/dev/null || true
     cd "$root"
     pivot_root . run/before
     umount -l /run/before
+    # systemd hands credentials over by mounts that have to spread; outside of containers it does this itself.
+    mount --make-rshared /
     exec env -i container=gradcast PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd --unit=trial.target --log-target=journal --show-status=no </dev/null >/dev/null 2>&1
 }
 
@@ -69,6 +72,10 @@ if [ "${1:-}" = --service ]; then
 elif [ $# -eq 0 ]; then
     sed -n '2,/^set/s/^# \{0,1\}//p' "$0"
     exit 2
+fi
+if [ -n "$service" ] && [ "$(id -u)" -ne 0 ]; then
+    sudo -n true 2>/dev/null || fail "boots a systemd; run as root"
+    exec sudo -n ${CARGO_TARGET_DIR:+"CARGO_TARGET_DIR=$CARGO_TARGET_DIR"} ${LIBTORCH:+"LIBTORCH=$LIBTORCH"} ${PROFILE:+"PROFILE=$PROFILE"} "$0" ${keep:+--keep "$keep"} --service "$configuration"
 fi
 target=${CARGO_TARGET_DIR:-$project/target}
 built=$target/${PROFILE:-release}

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-const DOCUMENTS: [&str; 12] = [
+const DOCUMENTS: [&str; 13] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
@@ -12,6 +12,7 @@ const DOCUMENTS: [&str; 12] = [
     "docs/gpu.md",
     "docs/method.md",
     "docs/metrics.md",
+    "docs/operations.md",
     "docs/operators.md",
     "models/README.md",
     "media/README.md",

@@ -28,6 +28,8 @@ use crate::video::live::RtspServer;
 
 /// Threads of tokio: HTTP is little work.
 const HTTP_THREADS: usize = 2;
+/// How long streams may take to drain; systemd is asked for so much.
+const DRAIN: Duration = Duration::from_secs(30);
 /// Between two beats of tokio's heart.
 const BEAT: Duration = Duration::from_millis(500);
 
@@ -74,6 +76,7 @@ pub fn run(settings: Settings, configuration: Arc<dyn Configuration>) -> Result<
     attend(signals, &supervisor, notifier);
     supervisor.enter(Phase::Draining);
     notifier.stopping();
+    notifier.extend_timeout(DRAIN);
     supervisor.end_all();
     drop(stop_rounds);
     let _ = rounds.join();

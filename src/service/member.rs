@@ -109,6 +109,11 @@ impl Member {
         stream.as_ref().filter(|stream| !stream.is_over()).map(|stream| stream.standing().turns)
     }
 
+    /// Frames that wait in its queues.
+    pub fn waiting(&self) -> [usize; 3] {
+        self.standing().map_or([0; 3], |standing| standing.waiting)
+    }
+
     /// Notes the counts; to be called once a second.
     pub fn sample(&self, at: Duration) {
         let [decoded, explained, ..] = self.meters.frames();
@@ -147,8 +152,9 @@ impl Member {
     /// How it fares; `document` makes its configuration. `None` while it is being stopped.
     pub fn state(&self, document: impl FnOnce(&live::Settings) -> Value) -> Option<StreamState> {
         let standing = self.standing()?;
-        let [decoded, explained, held, late, _] = self.meters.frames();
+        // Read before the others, so that what became of frames is never more than were decoded.
         let dropped: BTreeMap<String, u64> = self.meters.drops().map(|(reason, count)| (reason.name().to_owned(), count)).collect();
+        let [decoded, explained, held, late, _] = self.meters.frames();
         let (decoded_fps, explained_fps) = self.rates();
         let settings = &standing.settings;
         let look = &settings.look;

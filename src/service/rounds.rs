@@ -11,6 +11,7 @@ use super::supervisor::Supervisor;
 use crate::clock::{Clock, pause};
 use crate::engine::{Devices, memory};
 use crate::process;
+use crate::stream::live::Queue;
 use crate::telemetry::Gauge;
 
 /// Between two rounds.
@@ -58,6 +59,7 @@ impl Rounds {
 
     pub fn go(mut self, stop: &Receiver<()>) {
         let round = self.interval.map_or(ROUND, |interval| ROUND.min(interval / 4));
+        self.round();
         while pause(round, stop) {
             self.round();
         }
@@ -73,6 +75,7 @@ impl Rounds {
             Pulse { name: "engine".to_owned(), progress: engine, waiting: busy && self.supervisor.parts.batcher.is_turning() },
             Pulse { name: "tokio".to_owned(), progress: beats, waiting: true },
         ];
+        let mut waiting = [0; 3];
         let (mut up, mut decoded_fps, mut explained_fps) = (0, 0.0, 0.0);
         for member in &members {
             member.sample(now);
@@ -80,10 +83,14 @@ impl Rounds {
             decoded_fps += decoded;
             explained_fps += explained;
             up += usize::from(member.is_up());
+            waiting.iter_mut().zip(member.waiting()).for_each(|(sum, own)| *sum += own);
             // Its loop turns twice a second at least, whatever its camera does.
             if let Some(turns) = member.turns() {
                 pulses.push(Pulse { name: format!("stream {}", member.name), progress: turns, waiting: true });
             }
+        }
+        for (queue, count) in Queue::ALL.iter().zip(waiting) {
+            self.supervisor.meters.queues.with(&[queue.name()]).set(count as f64);
         }
         let verdict = self.watchdog.judge(now, &pulses);
         let alive = verdict == Verdict::Alive;

@@ -111,6 +111,7 @@ fn raw_caps(settings: &CameraSettings) -> gst::Caps {
     let (width_px, height_px) = settings.size_px;
     gst::Caps::builder("video/x-raw")
         .field("format", "I420")
+        .field("colorimetry", "bt601")
         .field("width", width_px as i32)
         .field("height", height_px as i32)
         .field("framerate", gst::Fraction::new(settings.fps as i32, 1))
@@ -130,7 +131,10 @@ fn camera_factory(settings: &CameraSettings, faults: &Arc<Faults>) -> RTSPMediaF
              rtph265pay name=pay0 pt=96 config-interval=-1"
         ),
         Codec::Mjpeg => {
-            format!("{picture} ! videoconvert ! video/x-raw,colorimetry=(string)1:4:0:0 ! jpegenc ! rtpjpegpay name=pay0 pt=26")
+            format!(
+                "{picture} ! videoconvert ! video/x-raw,format=BGRx ! videoconvert ! \
+             video/x-raw,format=I420,colorimetry=(string)1:4:0:0 ! jpegenc ! rtpjpegpay name=pay0 pt=26"
+            )
         }
         Codec::Sound => "audiotestsrc is-live=true ! audio/x-raw,rate=8000,channels=1 ! alawenc ! rtppcmapay name=pay0 pt=8".to_owned(),
     };

@@ -1,5 +1,5 @@
 //! A daemon as an operator runs it: the program with a configuration, watched through HTTP and its log.
-#![allow(dead_code)] // each test binary uses its part
+#![allow(dead_code, clippy::unwrap_used)] // each test binary uses its part
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -54,7 +54,7 @@ impl Daemon {
     pub fn launch(tables: &str, streams: &str, prepare: impl FnOnce(&mut Command)) -> Daemon {
         let folder = tempfile::tempdir().expect("a folder");
         write_configuration(folder.path(), tables, streams);
-        let mut command = Command::new(env!("CARGO_BIN_EXE_gradcast"));
+        let mut command = Command::new(program());
         command.arg("run").arg("--config").arg(folder.path().join("gradcast.toml"));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         command.env("GRADCAST_MODELS", Path::new(env!("CARGO_MANIFEST_DIR")).join("models")).env("NO_COLOR", "1");
@@ -213,6 +213,11 @@ impl Drop for Daemon {
             eprintln!("the daemon's log:\n{}", self.log().join("\n"));
         }
     }
+}
+
+/// The program that was built with this test, unless another build of it is asked for.
+fn program() -> PathBuf {
+    std::env::var_os("GRADCAST_PROGRAM").map_or_else(|| env!("CARGO_BIN_EXE_gradcast").into(), PathBuf::from)
 }
 
 fn write_configuration(folder: &Path, tables: &str, streams: &str) {

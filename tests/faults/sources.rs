@@ -41,7 +41,7 @@ fn check_pictures(name: &str, seen: &[Seen], shown_again: usize) {
     assert!(back.len() >= 2 && noise(&back[0], back.last().unwrap()) > live / 2.0, "it moves again");
     let times: Vec<f64> = seen.iter().map(|seen| seen.time.as_secs_f64()).collect();
     assert!(times.is_sorted_by(|one, next| one < next), "times grow: {times:?}");
-    println!("{name}: the last picture {again} times more, {} plates", plates.len());
+    eprintln!("{name}: the last picture {again} times more, {} plates", plates.len());
 }
 
 fn wait_for_a_plate(scene: &Scene) {

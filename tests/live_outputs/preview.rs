@@ -39,9 +39,6 @@ fn pictures_are_made_while_somebody_looks_and_show_what_was_drawn() {
             }
         }
     }
-    if let Some(folder) = std::env::var_os("GRADCAST_KEEP_PICTURES") {
-        std::fs::write(std::path::Path::new(&folder).join("preview.jpg"), &made[made.len() - 1]).unwrap();
-    }
 }
 
 #[test]

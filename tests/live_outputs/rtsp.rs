@@ -179,6 +179,18 @@ fn many_look_by_tcp_and_udp_and_leave() {
 }
 
 #[test]
+fn one_comes_just_as_another_leaves() {
+    let server = server(None);
+    let film = film_at(&server, "front");
+    let url = format!("rtsp://127.0.0.1:{}/front", server.port());
+    for transport in ["tcp", "udp"].into_iter().cycle().take(30) {
+        Viewer::start(&url, transport, None).sees(1);
+    }
+    wait_for("nobody", || server.viewers("front") == 0);
+    drop(film);
+}
+
+#[test]
 fn ffmpeg_looks_too() {
     let server = server(None);
     let film = film_at(&server, "front");

@@ -59,6 +59,7 @@ impl Counted {
         OutputCounters {
             dropped: self.dropped.clone(),
             latency: self.latency.clone(),
+            encode: Histogram::unregistered(),
             sink_dropped: tells(&self.lost),
             sink_restarts: tells(&self.restarts),
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use gradcast::clock::{Clock, Stopwatch};
 use gradcast::error::Kind;
-use gradcast::video::live::{FileInput, Input, Source};
+use gradcast::video::live::{Event, FileInput, Input, Source};
 
 use crate::taking::{PATIENCE, Seen, counters, failure, ffmpeg, lossless, media, next, see, settings, start, take, take_all};
 
@@ -175,30 +175,28 @@ fn a_broken_file_gives_what_is_there() {
     assert!((10..50).contains(&frames), "{frames}");
 }
 
-/// Slowly taken, so that the end of the file is far behind what has been taken when its fault is known.
+/// However slowly they are taken: the fault is known long before the last frame is taken.
 #[test]
 fn frames_before_a_fault_are_not_lost() {
-    let folder = tempfile::tempdir().unwrap();
-    let whole = ffmpeg(
-        folder.path(),
-        "whole.mp4",
-        "-f lavfi -i testsrc2=size=160x120:rate=25:duration=2 -pix_fmt yuv420p -c:v libx264 -bf 0 -g 10 -movflags +faststart",
-    );
-    let bytes = std::fs::read(&whole).unwrap();
-    let cut = folder.path().join("cut.mp4");
-    std::fs::write(&cut, &bytes[..bytes.len() * 2 / 3]).unwrap();
+    let text = "videotestsrc num-buffers=100 ! video/x-raw,width=160,height=120,framerate=25/1 ! jpegenc ! identity error-after=50 ! queue";
     let count = |wait: Duration| {
-        let source = start(&lossless(file(&cut, false, false)));
+        let source = start(&lossless(Input::Text(text.to_owned())));
         let (_never, waits) = crossbeam_channel::bounded::<()>(0);
         let mut frames = 0;
         loop {
             crossbeam_channel::select! {
                 recv(source.frames()) -> frame => { drop(frame.unwrap()); frames += 1 }
-                recv(source.events()) -> _ => return frames + source.frames().try_iter().count(),
+                recv(source.events()) -> event => {
+                    let told = event.unwrap();
+                    assert!(matches!(told, Event::Failed(_)), "{told:?}");
+                    return frames + source.frames().try_iter().count();
+                }
                 default(PATIENCE) => panic!("neither a frame nor the end"),
             }
-            gradcast::clock::pause(wait, &waits);
+            if frames == 10 {
+                gradcast::clock::pause(wait, &waits);
+            }
         }
     };
-    assert_eq!(count(Duration::from_millis(50)), count(Duration::ZERO));
+    assert_eq!((count(Duration::ZERO), count(Duration::from_secs(5))), (49, 49));
 }

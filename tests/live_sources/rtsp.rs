@@ -25,8 +25,8 @@ fn every_codec_comes_over_tcp_and_udp() {
         for transport in [Transport::Tcp, Transport::Udp, Transport::Auto] {
             let source = start(&settings(Input::Rtsp(rtsp(&camera, transport))));
             let first = next(&source);
-            has_bars(&first);
             picture(&first, &format!("rtsp-{codec:?}-{transport:?}"));
+            has_bars(&first);
             assert_eq!((first.frame.info().width_px, first.frame.info().height_px), (320, 240), "{codec:?}");
             assert_eq!(first.frame.info().format, PixelFormat::I420);
             assert_eq!(first.frame.info().full_range, codec == Codec::Mjpeg, "JPEG's samples use the whole range");
@@ -35,6 +35,26 @@ fn every_codec_comes_over_tcp_and_udp() {
             // Fourteen fifteenths of a second; jitter buffers squeeze times where packets come late, and frames may be lost.
             assert!(span > 0.45, "{codec:?}, {transport:?}: fifteen frames of fifteen a second took {span} seconds of running time");
             assert!(source.stop(), "{codec:?} over {transport:?} stops");
+        }
+    }
+}
+
+/// Between two key frames, which come once a second.
+#[test]
+fn a_viewer_that_comes_late_sees_whole_pictures_from_the_first_on() {
+    for (codec, encoder) in [(Codec::H264, "x264enc"), (Codec::H265, "x265enc")] {
+        if !gradcast::video::has_element(encoder) {
+            println!("skipped: {encoder} is not installed");
+            continue;
+        }
+        let camera = Camera::start(CameraSettings { codec, pattern: "smpte", ..CameraSettings::default() });
+        let stays = start(&settings(Input::Rtsp(rtsp(&camera, Transport::Tcp))));
+        for number in 0..5 {
+            take(&stays, 4 + 3 * number);
+            let late = start(&settings(Input::Rtsp(rtsp(&camera, Transport::Tcp))));
+            for _ in 0..3 {
+                has_bars(&next(&late));
+            }
         }
     }
 }

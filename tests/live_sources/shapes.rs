@@ -45,6 +45,20 @@ fn a_shape_that_is_given_holds_for_any_source() {
     assert_eq!(frame.frame.info().matrix, Matrix::Bt601);
     assert!(is_near(colour(&frame, 0.5, 0.1), [0; 3]) && is_near(colour(&frame, 0.5, 0.9), [0; 3]));
     assert!(is_near(colour(&frame, 0.5 / 7.0, 0.4), [255; 3]), "{:?}", colour(&frame, 0.5 / 7.0, 0.4));
+    // The whole range into the usual one.
+    let full = "videotestsrc is-live=true pattern=smpte ! video/x-raw,format=BGRx,width=320,height=240,framerate=15/1 ! \
+                videoconvert ! video/x-raw,format=I420,colorimetry=(string)1:4:0:0";
+    let source = start(&settings(Input::Text(full.to_owned())));
+    let frame = next(&source);
+    assert!(frame.frame.info().full_range);
+    has_bars(&frame);
+    let back = next(&start_with(&settings(pattern("smpte")), Some(&frame.shape)));
+    assert!(back.frame.info().full_range);
+    has_bars(&back);
+    let source = start_with(&settings(Input::Text(full.to_owned())), Some(&Shape::of_size(320, 240).unwrap()));
+    let frame = next(&source);
+    assert!(!frame.frame.info().full_range);
+    has_bars(&frame);
     // Into other colours: BT.709 for 720 rows, and the colours stay.
     let large = Shape::of_size(960, 720).unwrap();
     let source = start_with(&settings(pattern("smpte")), Some(&large));
@@ -105,14 +119,15 @@ fn pictures_are_turned_upright_and_fields_are_put_together() {
 
 #[test]
 fn a_text_may_end_in_coded_video_and_its_faults_are_said() {
-    let coded = "videotestsrc is-live=true pattern=smpte ! video/x-raw,width=320,height=240,framerate=15/1 ! jpegenc";
+    let coded = "videotestsrc is-live=true pattern=smpte ! video/x-raw,width=320,height=240,framerate=15/1,format=BGRx ! \
+                 videoconvert ! video/x-raw,format=I420,colorimetry=(string)1:4:0:0 ! jpegenc";
     let source = start(&settings(Input::Text(format!(" {coded} ! "))));
     has_bars(&next(&source));
     assert!(source.stop());
     let error = refused(Input::Text("videotestsrc ! nosuchelement".to_owned()));
     assert!(error.to_string().contains("GStreamer has no nosuchelement"), "{error}");
-    let error = refused(Input::Text("videotestsrc nosuchproperty=1".to_owned()));
-    assert!(error.to_string().contains("nosuchproperty"), "{error}");
+    let error = refused(Input::Text("videotestsrc nosuchproperty=1 ! identity name=hunter2".to_owned()));
+    assert!(error.to_string().contains("no property \"nosuchproperty\"") && !error.to_string().contains("hunter2"), "{error}");
     let error = failure(&start(&settings(Input::Text("audiotestsrc is-live=true".to_owned()))));
     assert!(error.to_string().ends_with("there is no video in it"), "{error}");
     let source = start(&settings(Input::Text("videotestsrc num-buffers=5".to_owned())));

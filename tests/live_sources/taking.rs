@@ -156,7 +156,7 @@ pub fn colour(live: &LiveFrame, x: f32, y: f32) -> [u8; 3] {
 }
 
 pub fn is_near(colour: [u8; 3], expected: [u8; 3]) -> bool {
-    colour.iter().zip(expected).all(|(&a, b)| a.abs_diff(b) <= 24)
+    colour.iter().zip(expected).all(|(&a, b)| a.abs_diff(b) <= 12)
 }
 
 /// The upper bars of videotestsrc's smpte pattern, in a frame that it fills.

@@ -122,11 +122,14 @@ fn faults_of_http_are_named() {
     println!("{error}");
 }
 
+/// Of one second each.
+const SEGMENTS: &str =
+    "-vf scale=320:180 -c:v libx264 -preset ultrafast -g 25 -keyint_min 25 -sc_threshold 0 -an -f hls -hls_time 1 -hls_list_size 0";
+
 #[test]
 fn hls_comes_whole_and_in_time() {
     let folder = tempfile::tempdir().unwrap();
-    let segments = "-codec:v copy -an -f hls -hls_time 1 -hls_list_size 0";
-    ffmpeg(folder.path(), "clip.m3u8", &format!("-i {} {segments}", media("bigbuckbunny.mp4").display()));
+    ffmpeg(folder.path(), "clip.m3u8", &format!("-i {} {SEGMENTS}", media("bigbuckbunny.mp4").display()));
     let files = Files::serve(folder.path(), None);
     let seen = take_all(&start(&lossless(uri(files.at("clip.m3u8")))));
     assert_eq!(seen.len(), 132);
@@ -141,13 +144,25 @@ fn hls_comes_whole_and_in_time() {
     assert!(source.stop());
 }
 
+/// A playlist that grows while it is played, which is what a live server has; guarded and not.
 #[test]
-fn hls_with_credentials_comes_too() {
-    let folder = tempfile::tempdir().unwrap();
-    let segments = "-codec:v copy -an -f hls -hls_time 1 -hls_list_size 0";
-    ffmpeg(folder.path(), "clip.m3u8", &format!("-i {} {segments}", media("bigbuckbunny.mp4").display()));
-    let guarded = Files::serve(folder.path(), Some("dXNlcjpodW50ZXIy"));
-    let input = UriInput { uri: guarded.at("clip.m3u8"), user: Some("user".to_owned()), password: Some(Secret::new("hunter2")) };
-    let seen = take_all(&start(&lossless(Input::Uri(input))));
-    assert_eq!(seen.len(), 132);
+fn hls_that_goes_on_is_followed_with_and_without_credentials() {
+    for basic in [None, Some("dXNlcjpodW50ZXIy")] {
+        let folder = tempfile::tempdir().unwrap();
+        let playlist = ffmpeg(folder.path(), "clip.m3u8", &format!("-i {} {SEGMENTS}", media("bigbuckbunny.mp4").display()));
+        let whole = std::fs::read_to_string(&playlist).unwrap();
+        let count = whole.matches("#EXTINF").count();
+        assert!(count >= 4, "{whole}");
+        let end = whole.match_indices("#EXTINF").nth(3).unwrap().0;
+        std::fs::write(&playlist, &whole[..end]).unwrap();
+        let files = Files::serve(folder.path(), basic);
+        let (user, password) = (basic.map(|_| "user".to_owned()), basic.map(|_| Secret::new("hunter2")));
+        let source = start(&lossless(Input::Uri(UriInput { uri: files.at("clip.m3u8"), user, password })));
+        let mut seen = take(&source, 10);
+        // At once, so that nobody reads half a playlist.
+        std::fs::write(folder.path().join("next"), &whole).unwrap();
+        std::fs::rename(folder.path().join("next"), &playlist).unwrap();
+        seen.extend(take_all(&source));
+        assert_eq!(seen.len(), 132, "{basic:?}");
+    }
 }

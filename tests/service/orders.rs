@@ -32,6 +32,10 @@ fn streams_run_and_every_frame_is_accounted_for() {
     }
     assert_eq!(daemon.metric("stream_up{stream=\"front\"}"), Some(1.0));
     assert!(daemon.metric("batch_size_count") > Some(5.0));
+    for stage in ["forward", "adjoint", "preprocess", "overlay", "encode"] {
+        let series = format!("stage_duration_seconds_count{{stage=\"{stage}\"}}");
+        daemon.wait_for(&series, |daemon| daemon.metric(&series) > Some(5.0));
+    }
     assert!(daemon.metric("completeness_residual_count{stream=\"front\"}") > Some(2.0));
     let entropy = daemon.metric("saliency_entropy{stream=\"front\"}").expect("exported");
     assert!(entropy > 0.1 && entropy < 1.0, "{entropy}");

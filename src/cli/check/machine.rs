@@ -1,15 +1,20 @@
 //! What a configuration wants of the machine: devices, encoders, ports, files and folders.
 
 use std::fs::{self, File};
-use std::io;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
+use std::time::Duration;
 
 use crate::config;
 use crate::engine::{Asked, Precision};
 use crate::process;
 use crate::stream::live;
 use crate::video::live::{Input, SinkKind, pick_encoder};
+
+/// How long whoever has a port may take to say who it is, and how much it may say.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
+const ANSWER_BYTES: u64 = 4096;
 
 /// What is missing, and what to do.
 #[derive(Debug, PartialEq, Eq)]
@@ -35,7 +40,14 @@ pub fn encoder(asked: Option<&str>) -> Result<String, Fault> {
 
 /// Each port that would be listened at: taken for a moment and let go.
 pub fn ports(http: SocketAddr, rtsp: Option<SocketAddr>, streams: &[live::Settings]) -> Vec<Result<String, Fault>> {
-    let tcp = |listen: SocketAddr, who: &str| port(listen, who, TcpListener::bind(listen).map(drop));
+    // The daemon that runs with this configuration has them: that is as it should be.
+    let ours = is_gradcast(http);
+    let tcp = |listen: SocketAddr, who: &str| match TcpListener::bind(listen) {
+        Err(error) if ours && error.kind() == io::ErrorKind::AddrInUse => {
+            Ok(format!("{listen} is in use by the gradcast that runs ({who})"))
+        }
+        bound => port(listen, who, bound.map(drop)),
+    };
     let mut ports = vec![tcp(http, "http.listen")];
     ports.extend(rtsp.map(|listen| tcp(listen, "rtsp.listen")));
     for stream in streams {
@@ -46,6 +58,19 @@ pub fn ports(http: SocketAddr, rtsp: Option<SocketAddr>, streams: &[live::Settin
         }
     }
     ports
+}
+
+/// Whether a gradcast answers there: its HTTP names it.
+fn is_gradcast(http: SocketAddr) -> bool {
+    let ask = || -> io::Result<String> {
+        let mut connection = TcpStream::connect_timeout(&http, ANSWERS_WITHIN)?;
+        connection.set_read_timeout(Some(ANSWERS_WITHIN))?;
+        connection.write_all(format!("GET /-/healthy HTTP/1.1\r\nHost: {http}\r\nConnection: close\r\n\r\n").as_bytes())?;
+        let mut answer = String::new();
+        connection.take(ANSWER_BYTES).read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    ask().is_ok_and(|answer| answer.starts_with("HTTP/1.1 ") && answer.lines().any(|line| line.eq_ignore_ascii_case("server: gradcast")))
 }
 
 fn port(listen: SocketAddr, who: &str, bound: io::Result<()>) -> Result<String, Fault> {
@@ -131,6 +156,27 @@ mod tests {
         assert_eq!(ports(taken, None, &[]), [Ok(format!("{taken} is free (http.listen)"))]);
         let Fault(told) = ports(taken, Some("192.0.2.1:8554".parse().unwrap()), &[]).remove(1).unwrap_err();
         assert!(told.starts_with("192.0.2.1:8554 is no address of this machine (rtsp.listen)"), "{told}");
+    }
+
+    #[test]
+    fn ports_of_the_gradcast_that_runs_are_as_they_should_be() {
+        let (http, rtsp) = (TcpListener::bind(("127.0.0.1", 0)).unwrap(), TcpListener::bind(("127.0.0.1", 0)).unwrap());
+        let (at, streams_at) = (http.local_addr().unwrap(), rtsp.local_addr().unwrap());
+        let answer = |server: &'static str| {
+            let http = http.try_clone().unwrap();
+            std::thread::spawn(move || {
+                let (mut connection, _) = http.accept().unwrap();
+                let _ = connection.read(&mut [0; 1024]);
+                connection.write_all(format!("HTTP/1.1 200 OK\r\nserver: {server}\r\n\r\nhealthy\n").as_bytes()).unwrap();
+            })
+        };
+        let other = answer("nginx");
+        assert!(ports(at, Some(streams_at), &[]).iter().all(Result::is_err));
+        other.join().unwrap();
+        let own = answer("gradcast");
+        let told = ports(at, Some(streams_at), &[]);
+        own.join().unwrap();
+        assert_eq!(told[1], Ok(format!("{streams_at} is in use by the gradcast that runs (rtsp.listen)")));
     }
 
     #[test]

@@ -238,7 +238,7 @@ impl Shared {
                 // Something else has to happen first.
                 _ => Duration::MAX,
             };
-            if wait.is_zero() || (wait < Duration::MAX && state.waiting.is_full(max_batch, now)) {
+            if wait.is_zero() || (wait < Duration::MAX && state.waiting.is_full(max_batch, max_wait, now)) {
                 let waited = now.saturating_sub(state.waiting.oldest().unwrap_or(now));
                 let batch = state.waiting.take(max_batch);
                 state.images_away += batch.len();

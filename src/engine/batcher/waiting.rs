@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+/// Images come earlier than their stream's pace by jitter: after this share of it they are expected.
+const EARLY: f64 = 0.75;
 /// A stream that offered nothing for so long is not waited for.
 const ASLEEP: Duration = Duration::from_secs(1);
 
@@ -22,6 +24,15 @@ struct Lane<T> {
     lossless: bool,
     images: VecDeque<(Duration, T)>,
     last_offer: Option<Duration>,
+    /// Between the last two offers.
+    gap: Duration,
+}
+
+impl<T> Lane<T> {
+    /// Whether an image is to be expected before `until`: the stream is awake, and going by its last two images the next one is near.
+    fn is_due(&self, now: Duration, until: Duration) -> bool {
+        self.last_offer.is_some_and(|last| last + ASLEEP >= now && last + self.gap.mul_f64(EARLY) <= until)
+    }
 }
 
 impl<T> Default for Waiting<T> {
@@ -35,7 +46,7 @@ impl<T> Waiting<T> {
     pub fn add(&mut self, lossless: bool) -> u64 {
         let key = self.next_key;
         self.next_key += 1;
-        self.lanes.push(Lane { key, lossless, images: VecDeque::new(), last_offer: None });
+        self.lanes.push(Lane { key, lossless, images: VecDeque::new(), last_offer: None, gap: Duration::ZERO });
         key
     }
 
@@ -53,6 +64,7 @@ impl<T> Waiting<T> {
     /// lane is gone.
     pub fn offer(&mut self, key: u64, image: T, now: Duration) -> Option<T> {
         let Some(lane) = self.lanes.iter_mut().find(|lane| lane.key == key) else { return Some(image) };
+        lane.gap = lane.last_offer.map_or(Duration::ZERO, |last| now.saturating_sub(last));
         lane.last_offer = Some(now);
         lane.images.push_back((now, image));
         if !lane.lossless && lane.images.len() > 1 { lane.images.pop_front().map(|(_, image)| image) } else { None }
@@ -63,10 +75,16 @@ impl<T> Waiting<T> {
         self.lanes.iter().map(|lane| lane.images.len()).sum()
     }
 
-    /// Whether nothing would be gained by waiting: the batch is full, or every live stream that is awake has its image in it.
-    pub fn is_full(&self, max_batch: usize, now: Duration) -> bool {
-        let awake = |lane: &&Lane<T>| lane.last_offer.is_some_and(|last| last + ASLEEP >= now);
-        let most: usize = self.lanes.iter().filter(awake).map(|lane| if lane.lossless { max_batch } else { 1 }).sum();
+    /// Whether nothing would be gained by waiting: the batch is full, or of every live stream that may have one before the oldest image
+    /// has waited for `max_wait` there is an image in it.
+    pub fn is_full(&self, max_batch: usize, max_wait: Duration, now: Duration) -> bool {
+        let until = self.oldest().unwrap_or(now) + max_wait;
+        let room = |lane: &Lane<T>| match (lane.lossless, lane.images.is_empty()) {
+            (true, _) if lane.is_due(now, now) => max_batch,
+            (_, true) if !lane.is_due(now, until) => 0,
+            _ => 1,
+        };
+        let most: usize = self.lanes.iter().map(room).sum();
         self.len() >= most.clamp(1, max_batch)
     }
 
@@ -118,18 +136,38 @@ mod tests {
         let (front, back, dead) = (waiting.add(false), waiting.add(false), waiting.add(false));
         waiting.offer(dead, 0, Duration::ZERO);
         waiting.take(8);
+        const WAIT: Duration = Duration::from_millis(20);
         waiting.offer(front, 1, NOW);
-        assert!(waiting.is_full(8, NOW), "nobody else is awake");
+        assert!(waiting.is_full(8, WAIT, NOW), "nobody else is awake");
         waiting.take(8);
         waiting.offer(back, 2, NOW);
-        assert!(!waiting.is_full(8, NOW), "the front is awake and may come");
-        assert!(waiting.is_full(1, NOW));
+        assert!(!waiting.is_full(8, WAIT, NOW), "the front is awake and may come");
+        assert!(waiting.is_full(1, WAIT, NOW));
         waiting.offer(front, 3, NOW);
-        assert!(waiting.is_full(8, NOW));
+        assert!(waiting.is_full(8, WAIT, NOW));
         let file = waiting.add(true);
         waiting.offer(file, 4, NOW);
-        assert!(!waiting.is_full(8, NOW), "a file can fill a batch");
+        assert!(!waiting.is_full(8, WAIT, NOW), "a file can fill a batch");
         assert_eq!(waiting.oldest(), Some(NOW));
+    }
+
+    #[test]
+    fn a_stream_whose_next_image_is_far_is_not_waited_for() {
+        const WAIT: Duration = Duration::from_millis(20);
+        let ms = |count: u64| NOW + Duration::from_millis(count);
+        let mut waiting = Waiting::default();
+        let (fast, slow) = (waiting.add(false), waiting.add(false));
+        for time in [0, 200] {
+            waiting.offer(slow, time, ms(time));
+            waiting.take(8);
+        }
+        waiting.offer(fast, 240, ms(240));
+        assert!(waiting.is_full(8, WAIT, ms(240)), "the next of the slow one comes at 400, or after 350");
+        waiting.take(8);
+        waiting.offer(fast, 335, ms(335));
+        assert!(!waiting.is_full(8, WAIT, ms(335)), "it may be early");
+        waiting.offer(slow, 352, ms(352));
+        assert!(waiting.is_full(8, WAIT, ms(352)));
     }
 
     #[test]

@@ -1,17 +1,18 @@
 //! The source's side of a stream: it is started, watched for silence, taken down and tried again.
 
-use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, never};
 
 use super::backoff::Backoff;
+use super::errands::Errands;
 use super::meters::{Meters, Reason, Retry};
 use super::settings::Settings;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
+use crate::frame::PixelFormat;
 use crate::telemetry::Counter;
-use crate::video::live::{Event, LiveFrame, Shape, Source, SourceCounters};
+use crate::video::live::{Event, LiveFrame, Shape, Source, SourceCounters, SourceSettings};
 
 /// A stream's source, there or not.
 pub(super) struct Feed {
@@ -20,6 +21,10 @@ pub(super) struct Feed {
     state: State,
     /// When the last frame was taken, whichever source gave it.
     last_frame: Option<Duration>,
+    /// Layouts that the encoder takes.
+    formats: Vec<PixelFormat>,
+    /// Threads that stop sources.
+    errands: Errands,
 }
 
 enum State {
@@ -61,7 +66,15 @@ impl Gone {
 
 impl Feed {
     pub fn new(clock: &Clock) -> Self {
-        Feed { clock: clock.clone(), backoff: Backoff::default(), state: State::Waiting(Some(Duration::ZERO)), last_frame: None }
+        let state = State::Waiting(Some(Duration::ZERO));
+        Feed {
+            clock: clock.clone(),
+            backoff: Backoff::default(),
+            state,
+            last_frame: None,
+            formats: vec![PixelFormat::I420],
+            errands: Errands::new(),
+        }
     }
 
     /// Starts a source if its time has come.
@@ -74,7 +87,8 @@ impl Feed {
             return Ok(false);
         }
         let counters = SourceCounters { decoded: meters.decoded.clone(), dropped: meters.dropped(Reason::DecodeQueue).clone() };
-        match Source::start(&settings.source, shape, &self.clock, counters) {
+        let settings = SourceSettings { formats: self.formats.clone(), ..settings.source.clone() };
+        match Source::start(&settings, shape, &self.clock, counters) {
             Ok(source) => {
                 self.state = State::Running { source, since: now, frames: 0, ends: false };
                 Ok(true)
@@ -84,6 +98,16 @@ impl Feed {
                 Err(error)
             }
         }
+    }
+
+    /// From the next source on frames come in one of these layouts.
+    pub fn take_formats(&mut self, formats: Vec<PixelFormat>) {
+        self.formats = formats;
+    }
+
+    /// The layout that the encoder likes best.
+    pub fn format(&self) -> PixelFormat {
+        self.formats.first().copied().unwrap_or(PixelFormat::I420)
     }
 
     /// Where frames come; never where no source runs.
@@ -125,6 +149,14 @@ impl Feed {
     /// Whether nothing will come any more.
     pub fn is_over(&self) -> bool {
         matches!(self.state, State::Waiting(None))
+    }
+
+    /// Frames that wait to be taken.
+    pub fn waiting(&self) -> usize {
+        match &self.state {
+            State::Running { source, .. } => source.frames().len(),
+            State::Waiting(_) => 0,
+        }
     }
 
     /// When the last frame was taken.
@@ -169,6 +201,11 @@ impl Feed {
         self.state = State::Waiting(None);
     }
 
+    /// After [`Feed::close`]: waits until every source has been stopped, after which no frame is counted any more. False: one hangs.
+    pub fn settle(&mut self, within: Duration) -> bool {
+        self.errands.wait(within)
+    }
+
     /// Another source, at once.
     pub fn replace(&mut self, meters: &Meters) {
         self.end(Reason::Disconnected, meters);
@@ -179,8 +216,7 @@ impl Feed {
     fn end(&mut self, reason: Reason, meters: &Meters) {
         let State::Running { source, .. } = std::mem::replace(&mut self.state, State::Waiting(None)) else { return };
         let (lost, stuck) = (meters.dropped(reason).clone(), meters.stuck.clone());
-        let work = move || stop(source, &lost, &stuck);
-        if thread::Builder::new().name("source-stop".to_owned()).spawn(work).is_err() {
+        if !self.errands.send("source-stop", move || stop(source, &lost, &stuck)) {
             // The source went with the closure and was dropped.
             tracing::error!("no thread to stop a source in: too many threads");
         }

@@ -73,14 +73,14 @@ impl<F> Line<F> {
         }
     }
 
-    /// The oldest frame, if its fate is known or it has waited long enough.
-    pub fn next(&mut self, now: Duration) -> Option<(F, Fate)> {
+    /// The oldest frame with its number, if its fate is known or it has waited long enough.
+    pub fn next(&mut self, now: Duration) -> Option<(u64, F, Fate)> {
         let first = self.entries.front()?;
         if first.fate.is_none() && self.deadline.is_none_or(|deadline| now < first.decoded + deadline) {
             return None;
         }
         let entry = self.entries.pop_front().expect("there is a first");
-        Some((entry.frame, entry.fate.unwrap_or(Fate::Late)))
+        Some((entry.id, entry.frame, entry.fate.unwrap_or(Fate::Late)))
     }
 
     /// When [`Line::next`] has something to give at the latest.
@@ -113,9 +113,9 @@ pub(super) mod tests {
         Duration::from_millis(count)
     }
 
-    fn explained(fate: Option<(&str, Fate)>) -> (String, f32) {
-        match fate {
-            Some((frame, Fate::Explained(answer))) => (frame.to_owned(), answer.value),
+    fn explained(next: Option<(u64, &str, Fate)>) -> (u64, String, f32) {
+        match next {
+            Some((id, frame, Fate::Explained(answer))) => (id, frame.to_owned(), answer.value),
             other => panic!("{other:?}"),
         }
     }
@@ -124,15 +124,16 @@ pub(super) mod tests {
     fn frames_keep_their_order_whatever_the_order_of_answers() {
         let mut line = Line::new(Some(ms(100)));
         let first = line.push("a", ms(0), true);
-        line.push("b", ms(30), false);
+        let second = line.push("b", ms(30), false);
         let third = line.push("c", ms(60), true);
         assert_eq!(line.settle(third, Some(answer(3.0))), None);
         assert_eq!((line.next(ms(70)), line.wake()), (None, Some(ms(100))));
         line.settle(first, Some(answer(1.0)));
         assert_eq!(line.wake(), Some(ms(0)));
-        assert_eq!(explained(line.next(ms(70))), ("a".to_owned(), 1.0));
-        assert_eq!(line.next(ms(70)), Some(("b", Fate::Held)));
-        assert_eq!(explained(line.next(ms(70))), ("c".to_owned(), 3.0));
+        assert_eq!(explained(line.next(ms(70))), (first, "a".to_owned(), 1.0));
+        assert_eq!(line.next(ms(70)), Some((second, "b", Fate::Held)));
+        assert_eq!(explained(line.next(ms(70))), (third, "c".to_owned(), 3.0));
+        assert!(first < second && second < third);
         assert_eq!((line.next(ms(70)), line.len()), (None, 0));
     }
 
@@ -142,10 +143,10 @@ pub(super) mod tests {
         let first = line.push("a", ms(0), true);
         let second = line.push("b", ms(40), true);
         assert_eq!(line.next(ms(99)), None);
-        assert_eq!(line.next(ms(100)), Some(("a", Fate::Late)));
+        assert_eq!(line.next(ms(100)), Some((first, "a", Fate::Late)));
         assert_eq!(line.settle(first, Some(answer(1.0))).map(|answer| answer.value), Some(1.0));
         line.settle(second, None);
-        assert_eq!(line.next(ms(101)), Some(("b", Fate::Late)), "it gave way to another");
+        assert_eq!(line.next(ms(101)), Some((second, "b", Fate::Late)), "it gave way to another");
     }
 
     #[test]
@@ -154,6 +155,6 @@ pub(super) mod tests {
         let id = line.push("a", ms(0), true);
         assert_eq!((line.next(ms(1_000_000)), line.wake()), (None, None));
         line.settle(id, Some(answer(1.0)));
-        assert_eq!(explained(line.next(ms(0))).1, 1.0);
+        assert_eq!(explained(line.next(ms(0))).2, 1.0);
     }
 }

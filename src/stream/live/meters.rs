@@ -60,6 +60,18 @@ labels! {
 }
 
 labels! {
+    /// Where frames of streams wait; the engine has a queue of its own.
+    Queue {
+        /// Decoded, to be taken.
+        Decode = "decode",
+        /// Taken, for their explanation or for those before them.
+        Line = "line",
+        /// Drawn, for the encoder.
+        Encode = "encode",
+    }
+}
+
+labels! {
     /// Why a source was tried again.
     Retry {
         /// It failed.
@@ -98,6 +110,9 @@ impl Families {
     pub fn register(registry: &Registry, engine: &engine::Meters) -> Self {
         for stage in ["preprocess", "overlay", "encode"] {
             engine.stages.with(&[stage]);
+        }
+        for queue in Queue::ALL {
+            engine.queues.with(&[queue.name()]);
         }
         let stuck = registry.counters("pipeline_stuck_total", "Pipelines that did not stop in time and were left behind.", &[]);
         Families {
@@ -150,6 +165,7 @@ impl Families {
             latency: self.latency.with(&[name]),
             preprocess: self.stages.with(&["preprocess"]),
             overlay: self.stages.with(&["overlay"]),
+            encode: self.stages.with(&["encode"]),
             up: self.up.with(&[name]),
             last_frame: self.last_frame.with(&[name]),
             reconnects: Retry::ALL.iter().map(|reason| self.reconnects.with(&[name, reason.name()])).collect(),
@@ -203,6 +219,7 @@ pub struct Meters {
     pub(super) latency: Histogram,
     pub(super) preprocess: Histogram,
     pub(super) overlay: Histogram,
+    pub(super) encode: Histogram,
     pub(super) up: Gauge,
     pub(super) last_frame: Gauge,
     reconnects: Vec<Counter>,
@@ -232,14 +249,21 @@ impl Meters {
         self.reconnects.iter().map(Counter::get).sum()
     }
 
-    /// Frames so far: decoded, then explained, held, late, dropped.
+    /// Frames so far: decoded, then explained, held, late, dropped. While frames are on their way the first is the sum of the others or more.
     pub fn frames(&self) -> [u64; 5] {
-        [&self.decoded, &self.explained, &self.held, &self.late, &self.all_drops].map(Counter::get)
+        let [explained, held, late, dropped] = [&self.explained, &self.held, &self.late, &self.all_drops].map(Counter::get);
+        // Read last: a frame is decoded before anything else becomes of it.
+        [self.decoded.get(), explained, held, late, dropped]
     }
 
     /// Dropped frames so far, by reason.
     pub fn drops(&self) -> impl Iterator<Item = (Reason, u64)> + '_ {
         Reason::ALL.iter().map(|&reason| (reason, self.dropped(reason).get()))
+    }
+
+    /// A file that is through is neither up nor down: nobody is to be woken for it.
+    pub(super) fn ended(&self) {
+        self.families.up.remove(&[&self.name]);
     }
 
     /// Does `act` with the series of a sink.

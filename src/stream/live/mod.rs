@@ -2,6 +2,7 @@
 
 mod backoff;
 mod canvas;
+mod errands;
 mod feed;
 mod line;
 mod meters;
@@ -17,7 +18,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 
-pub use meters::{Families, Meters, Outcome, Reason, Retry, SinkMeters};
+pub use meters::{Families, Meters, Outcome, Queue, Reason, Retry, SinkMeters};
 pub use settings::{Aim, Look, Settings};
 pub use standing::{LastAnswer, Snapshot, Standing, Up};
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, select};
 
 use super::canvas::{Canvas, entropy};
+use super::errands::Errands;
 use super::feed::{Feed, Gone};
 use super::line::{Fate, Line};
 use super::meters::{Meters, Reason, SinkMeters};
@@ -19,7 +20,7 @@ use crate::engine::{Choice, Client, FrameAnswer, Reply, Request};
 use crate::error::Result;
 use crate::frame::{Frame, OwnedFrame};
 use crate::telemetry::Seldom;
-use crate::video::live::{Event, LiveFrame, Output, OutputCounters, Passage, Shape};
+use crate::video::live::{Event, LiveFrame, Output, OutputCounters, Passage, Shape, pick_encoder};
 
 /// Frames that wait for their explanation at most; older ones are dropped.
 const MOST_WAITING: usize = 32;
@@ -31,10 +32,14 @@ const PLATE_AFTER: Duration = Duration::from_secs(2);
 const PLATE_EVERY: Duration = Duration::from_millis(500);
 /// How long a loop sleeps at most: so often states are brought up to date.
 const TICK: Duration = Duration::from_millis(500);
+/// How often the standing is brought up to date, beside what changes.
+const REPORT_EVERY: Duration = Duration::from_millis(200);
 /// Waits before an output that failed is made anew.
 const OUTPUT_RETRY: Duration = Duration::from_secs(1);
 /// How long an output has to come to its end.
 const CLOSE_WITHIN: Duration = Duration::from_secs(8);
+/// How long sources and outputs have that were taken down before, once the last output is closed.
+const SETTLE_WITHIN: Duration = Duration::from_secs(5);
 
 /// Everything that a stream's thread has.
 pub(super) struct Runner {
@@ -56,14 +61,17 @@ pub(super) struct Runner {
     /// The last picture that was shown; of none yet, black.
     last_picture: Option<Box<dyn Frame + Send>>,
     last_plate: Option<Duration>,
+    /// When the standing was last brought up to date.
+    reported: Option<Duration>,
     faults: Seldom,
+    /// Threads that close outputs.
+    errands: Errands,
 }
 
 /// A frame in line, with its place on the stream's time.
 struct Waiting {
     frame: LiveFrame,
     pts: Duration,
-    id: u64,
 }
 
 /// Whether the loop goes on.
@@ -89,7 +97,9 @@ impl Runner {
             output_due: Duration::ZERO,
             last_picture: None,
             last_plate: None,
+            reported: None,
             faults: Seldom::new(&clock),
+            errands: Errands::new(),
             settings,
             parts,
             meters,
@@ -101,11 +111,13 @@ impl Runner {
     /// Runs until it is told to stop, or its file has come to its end. `done` is told then.
     pub fn run(mut self, orders: &Receiver<Order>, done: &Sender<()>) {
         tracing::info!(stream = %self.settings.name, source = %self.settings.source.input, "stream begins");
+        self.ask_the_encoder();
         self.begin_with_a_size();
         while self.turn(orders) == Flow::On {}
-        let name = self.settings.name.clone();
+        let (name, meters) = (self.settings.name.clone(), Arc::clone(&self.meters));
         self.end();
-        tracing::info!(stream = %name, "stream ended");
+        let [decoded, explained, held, late, dropped] = meters.frames();
+        tracing::info!(stream = %name, decoded, explained, held, late, dropped, "stream ended");
         let _ = done.send(());
     }
 
@@ -113,10 +125,19 @@ impl Runner {
         &self.parts.clock
     }
 
+    /// Frames come in a layout that the encoder takes. Without an encoder the output will say why.
+    fn ask_the_encoder(&mut self) {
+        match pick_encoder(self.settings.output.encoder.as_deref()) {
+            // Live video of ten bits plays in few places.
+            Ok(picked) => self.feed.take_formats(picked.formats.into_iter().filter(|format| format.sample_bits() == 8).collect()),
+            Err(error) => self.complain(&error.to_string()),
+        }
+    }
+
     /// A stream whose size is known shows a plate before its first frame.
     fn begin_with_a_size(&mut self) {
         let Some((width_px, height_px)) = self.settings.size_px else { return };
-        match Shape::of_size(width_px, height_px) {
+        match Shape::of_size_in(width_px, height_px, self.feed.format()) {
             Ok(shape) => self.take_shape(Arc::new(shape)),
             Err(error) => self.complain(&error.to_string()),
         }
@@ -186,7 +207,7 @@ impl Runner {
         let picked = self.pacer.picks(pts) && self.canvas.is_some();
         let request = picked.then(|| self.request(&frame, pts));
         let decoded = frame.decoded;
-        let id = self.line.push(Waiting { frame, pts, id: 0 }, decoded, picked);
+        let id = self.line.push(Waiting { frame, pts }, decoded, picked);
         if let Some(request) = request
             && let Some(gave_way) = self.client.offer(Request { id, ..request })
         {
@@ -259,14 +280,14 @@ impl Runner {
 
     /// Shows what is ready, in order.
     fn show(&mut self) {
-        while let Some((waiting, fate)) = self.line.next(self.clock().now()) {
+        while let Some((id, waiting, fate)) = self.line.next(self.clock().now()) {
             let outcome = match &fate {
                 Fate::Explained(_) => self.meters.explained.clone(),
                 Fate::Held => self.meters.held.clone(),
                 Fate::Late => self.meters.late.clone(),
             };
             if let (Fate::Explained(answer), Some(canvas)) = (&fate, &mut self.canvas) {
-                canvas.take(waiting.id, waiting.pts, answer);
+                canvas.take(id, waiting.pts, answer);
             }
             let passage = Passage { decoded: waiting.frame.decoded, outcome };
             if let Err(error) = self.draw(&waiting, passage) {
@@ -315,6 +336,7 @@ impl Runner {
         let counters = OutputCounters {
             dropped: self.meters.dropped(Reason::EncodeQueue).clone(),
             latency: self.meters.latency.clone(),
+            encode: self.meters.encode.clone(),
             sink_dropped: self.of_sink(|sink| sink.dropped.inc()),
             sink_restarts: self.of_sink(|sink| sink.restarts.inc()),
         };
@@ -344,7 +366,7 @@ impl Runner {
                     stuck.inc();
                 }
             };
-            let _ = std::thread::Builder::new().name("output-stop".to_owned()).spawn(close);
+            self.errands.send("output-stop", close);
         }
         self.complain(&format!("the output failed and is made anew: {why}"));
     }
@@ -355,6 +377,7 @@ impl Runner {
         if self.settings.lossless && matches!(gone, Gone::Ended) {
             self.feed.close(Reason::Disconnected, &self.meters);
             self.meters.up.set(0.0);
+            self.meters.ended();
             self.standing.goes(Up::Ended);
             return;
         }
@@ -367,7 +390,8 @@ impl Runner {
         self.meters.up.set(0.0);
         self.standing.goes(Up::Down);
         let wait = self.feed.wake(self.settings.stall).map(|due| due.saturating_sub(self.clock().now()));
-        tracing::warn!(stream = %self.settings.name, retry_seconds = wait.map(|wait| wait.as_secs_f64()), "no source: {why}");
+        let wait = wait.unwrap_or_default().as_secs_f64();
+        tracing::warn!(stream = %self.settings.name, "no source, tried again in {wait:.1} s: {why}");
         self.standing.update(|standing| standing.last_error = Some(why.to_owned()));
     }
 
@@ -423,12 +447,20 @@ impl Runner {
         self.standing.update(|standing| standing.settings = settings);
     }
 
-    fn report(&self) {
+    /// Brings the standing up to date, now and then: it costs more than a frame should.
+    fn report(&mut self) {
+        let now = self.clock().now();
+        if self.reported.is_some_and(|last| now.saturating_sub(last) < REPORT_EVERY) {
+            return;
+        }
+        self.reported = Some(now);
         let sinks = self.output.as_ref().map(Output::sinks);
         for sink in sinks.iter().flatten() {
             self.meters.of_sink(&sink.name, |meters| meters.up.set(if sink.up { 1.0 } else { 0.0 }));
         }
+        let waiting = [self.feed.waiting(), self.line.len(), self.output.as_ref().map_or(0, Output::waiting)];
         self.standing.update(|standing| {
+            standing.waiting = waiting;
             standing.turns += 1;
             if let Some(sinks) = sinks {
                 standing.sinks = sinks;
@@ -453,6 +485,9 @@ impl Runner {
         {
             self.meters.stuck.inc();
             self.complain("the output did not come to its end in time");
+        }
+        if !(self.feed.settle(SETTLE_WITHIN) && self.errands.wait(SETTLE_WITHIN)) {
+            tracing::warn!(stream = %self.settings.name, "a source or an output hangs: its last frames may not be counted");
         }
         self.report();
     }

@@ -50,6 +50,8 @@ pub struct Snapshot {
     pub sinks: Vec<SinkState>,
     /// Of the last explained frame.
     pub last_answer: Option<LastAnswer>,
+    /// Frames that wait, by [`Queue`](super::Queue).
+    pub waiting: [usize; 3],
     /// Turns of the stream's loop: a stream that lives has ever more of them.
     pub turns: u64,
     /// What the stream runs with.
@@ -71,6 +73,7 @@ impl Standing {
             encoder: None,
             sinks: Vec::new(),
             last_answer: None,
+            waiting: [0; 3],
             turns: 0,
             settings,
         }))

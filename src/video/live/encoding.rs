@@ -45,6 +45,7 @@ pub(super) struct Plan<'a> {
     pub dropped: Counter,
     /// Decoded to encoded.
     pub latency: Histogram,
+    pub encode: Histogram,
     pub clock: Clock,
 }
 
@@ -71,6 +72,7 @@ struct Intake {
     key_interval: Duration,
     dropped: Counter,
     latency: Histogram,
+    encode: Histogram,
     clock: Clock,
 }
 
@@ -89,8 +91,17 @@ struct State {
     taken_at: Duration,
     taken: u64,
     encoded: u64,
-    /// Frames in the encoder: their time, duration, and when they were decoded.
-    inside: VecDeque<(Duration, Option<Duration>, Option<Duration>)>,
+    /// Frames in the encoder.
+    inside: VecDeque<Inside>,
+}
+
+#[derive(Clone, Copy)]
+struct Inside {
+    pts: Duration,
+    duration: Option<Duration>,
+    /// When it was decoded; a plate was not.
+    decoded: Option<Duration>,
+    taken_at: Duration,
 }
 
 struct Waiting {
@@ -134,7 +145,8 @@ impl Intake {
             }
         }
         let decoded = next.passage.as_ref().map(|passage| passage.decoded);
-        state.inside.push_back((next.pts, next.duration, decoded));
+        let taken_at = state.taken_at;
+        state.inside.push_back(Inside { pts: next.pts, duration: next.duration, decoded, taken_at });
         if let Some(passage) = next.passage {
             passage.outcome.inc();
         }
@@ -150,13 +162,15 @@ impl Intake {
         if key {
             state.last_key = state.last_key.max(Some(pts));
         }
-        while state.inside.front().is_some_and(|(inside, ..)| *inside < pts) {
+        while state.inside.front().is_some_and(|inside| inside.pts < pts) {
             state.inside.pop_front();
         }
-        let (_, duration, decoded) = state.inside.front().copied().filter(|(inside, ..)| *inside == pts)?;
+        let Inside { duration, decoded, taken_at, .. } = state.inside.front().copied().filter(|inside| inside.pts == pts)?;
         state.inside.pop_front();
+        let now = self.clock.now();
+        self.encode.observe_span(now.saturating_sub(taken_at));
         if let Some(decoded) = decoded {
-            self.latency.observe_span(self.clock.now().saturating_sub(decoded));
+            self.latency.observe_span(now.saturating_sub(decoded));
         }
         duration
     }
@@ -184,6 +198,7 @@ impl Encoding {
             key_interval: plan.key_interval,
             dropped: plan.dropped.clone(),
             latency: plan.latency.clone(),
+            encode: plan.encode.clone(),
             clock: plan.clock.clone(),
         });
         let feeds = Arc::clone(&intake);
@@ -260,6 +275,11 @@ impl Encoding {
         if state.waiting.pop_front().is_some_and(|oldest| oldest.passage.is_some()) {
             self.intake.dropped.inc();
         }
+    }
+
+    /// Frames that wait for the encoder.
+    pub fn waiting(&self) -> usize {
+        self.intake.lock().waiting.len()
     }
 
     /// What went wrong, if something did.

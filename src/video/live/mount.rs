@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use gst::prelude::*;
 use gst_rtsp_server::prelude::*;
-use gst_rtsp_server::{RTSPMedia, RTSPStreamTransport};
+use gst_rtsp_server::{RTSPMedia, RTSPMediaStatus, RTSPStreamTransport};
 
 use super::anchor::Anchor;
 use super::encoding::KeyRequest;
@@ -20,7 +20,7 @@ const MOST_TIME: Duration = Duration::from_secs(3);
 pub(super) struct Mount {
     key: KeyRequest,
     lost: Box<dyn Fn() + Send + Sync>,
-    /// One while somebody looks; while one ends and the next begins, two.
+    /// One from the first viewer on; while one ends and the next begins, two.
     readers: Mutex<Vec<Reader>>,
 }
 
@@ -30,6 +30,8 @@ struct Reader {
     packets: gst_app::AppSrc,
     caps: Option<gst::Caps>,
     anchor: Anchor,
+    /// Kept while nobody looks.
+    held: bool,
     /// Its pipeline runs and has a clock.
     running: bool,
     until_key: bool,
@@ -66,15 +68,45 @@ impl Mount {
             }
         };
         packets.set_callbacks(gst_app::AppSrcCallbacks::builder().need_data(begins).build());
-        let leaves = Arc::downgrade(self);
-        let gone = packets.clone();
+        let (stays, kept) = (Arc::downgrade(self), packets.clone());
+        media.connect_prepared(move |media| {
+            if let Some(mount) = stays.upgrade() {
+                mount.hold(media, &kept);
+            }
+        });
+        let (leaves, gone) = (Arc::downgrade(self), packets.clone());
         media.connect_unprepared(move |_| {
             if let Some(mount) = leaves.upgrade() {
                 mount.lock().retain(|reader| reader.packets != gone);
             }
         });
         let (media, anchor) = (media.downgrade(), Anchor::default());
-        self.lock().push(Reader { media, packets, caps: None, anchor, running: false, until_key: true, begun: false });
+        self.lock().push(Reader { media, packets, caps: None, anchor, held: false, running: false, until_key: true, begun: false });
+    }
+
+    /// Keeps a pipeline that runs, as a viewer that never leaves would: one who comes just when the last one goes would get it while it is
+    /// being stopped, and be refused.
+    fn hold(&self, media: &RTSPMedia, packets: &gst_app::AppSrc) {
+        if media.prepare(None).is_err() {
+            return;
+        }
+        let mut readers = self.lock();
+        if let Some(reader) = readers.iter_mut().find(|reader| reader.packets == *packets) {
+            reader.held = true;
+            return;
+        }
+        // The mount has ended meanwhile. Stopping calls back, which needs the lock.
+        drop(readers);
+        let _ = media.unprepare();
+    }
+
+    /// Lets go of pipelines that failed, so that the next viewer gets a new one.
+    pub fn look_after(&self) {
+        let held: Vec<RTSPMedia> = self.lock().iter().filter(|reader| reader.held).filter_map(|reader| reader.media.upgrade()).collect();
+        for media in held.into_iter().filter(|media| media.status() == RTSPMediaStatus::Error) {
+            self.lock().retain(|reader| reader.media.upgrade().as_ref() != Some(&media));
+            let _ = media.unprepare();
+        }
     }
 
     /// From the encoder.
@@ -103,8 +135,12 @@ impl Mount {
 
     /// No more packets come.
     pub fn end(&self) {
-        for reader in self.lock().drain(..) {
+        let readers: Vec<Reader> = self.lock().drain(..).collect();
+        for reader in readers {
             let _ = reader.packets.end_of_stream();
+            if let Some(media) = reader.media.upgrade().filter(|_| reader.held) {
+                let _ = media.unprepare();
+            }
         }
     }
 }

@@ -32,6 +32,8 @@ pub struct OutputCounters {
     pub dropped: Counter,
     /// Decoded to encoded.
     pub latency: Histogram,
+    /// Inside the encoder.
+    pub encode: Histogram,
     /// A packet that a sink did not get.
     pub sink_dropped: SinkEvent,
     /// A sink that is begun again.
@@ -94,6 +96,7 @@ impl Output {
             key_interval: settings.key_interval,
             dropped: counters.dropped.clone(),
             latency: counters.latency.clone(),
+            encode: counters.encode.clone(),
             clock: clock.clone(),
         };
         let preview = settings.preview.as_ref().map(|preview| Previewer::new(preview, picture, &caps, folder, clock)).transpose()?;
@@ -178,6 +181,11 @@ impl Output {
     /// How the sinks are, in the order of the settings.
     pub fn sinks(&self) -> Vec<SinkState> {
         self.sinks.iter().map(Exit::state).collect()
+    }
+
+    /// Frames that wait for the encoder.
+    pub fn waiting(&self) -> usize {
+        self.encoding().waiting()
     }
 
     /// The encoder's element.

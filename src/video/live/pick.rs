@@ -101,6 +101,7 @@ impl LiveEncoder {
             key_interval: Duration::from_secs(3600),
             dropped: Counter::unregistered(),
             latency: Histogram::unregistered(),
+            encode: Histogram::unregistered(),
             clock: Clock::machine(),
         };
         let (packets, came) = crossbeam_channel::bounded::<Packet>(FRAMES * 2);

@@ -218,6 +218,7 @@ fn serve(server: &RTSPServer, mounts: Arc<Mutex<HashMap<String, Arc<Mount>>>>) -
 /// Ends the connections of viewers that are sent nothing any more, since they took nothing.
 fn cut_off(server: &RTSPServer, mounts: &Mutex<HashMap<String, Arc<Mount>>>, playing: &Playing) {
     let mounts: Vec<(String, Arc<Mount>)> = lock(mounts).iter().map(|(path, mount)| (path.clone(), Arc::clone(mount))).collect();
+    mounts.iter().for_each(|(_, mount)| mount.look_after());
     let playing = playing.lock().unwrap_or_else(PoisonError::into_inner).clone();
     server.client_filter(Some(&mut |_, client| {
         let mut is_stuck = false;

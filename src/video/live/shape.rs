@@ -1,10 +1,10 @@
 //! What every frame of a live stream is brought to, so that its output never changes.
 
-use gst_video::{VideoColorimetry, VideoFormat, VideoInfo};
+use gst_video::{VideoColorimetry, VideoInfo};
 
-use super::super::caps::{SMALL_ROWS, picture_info};
+use super::super::caps::{SMALL_ROWS, picture_info, video_format};
 use crate::error::{Error, Result};
-use crate::frame::PictureInfo;
+use crate::frame::{PictureInfo, PixelFormat};
 
 /// Sides of the largest picture that is made, in pixels; H.264 goes no further.
 const LARGEST_SIDE_PX: usize = 8192;
@@ -26,6 +26,15 @@ impl Shape {
     /// # Errors
     /// [`Kind::Config`](crate::error::Kind::Config) where no video has such a size.
     pub fn of_size(width_px: usize, height_px: usize) -> Result<Shape> {
+        Shape::of_size_in(width_px, height_px, PixelFormat::I420)
+    }
+
+    /// The same in another layout, for encoders that do not take I420.
+    ///
+    /// # Errors
+    /// As [`Shape::of_size`].
+    pub fn of_size_in(width_px: usize, height_px: usize, format: PixelFormat) -> Result<Shape> {
+        crate::video::init()?;
         let fits = |px: usize| (2..=LARGEST_SIDE_PX).contains(&px);
         if !fits(width_px) || !fits(height_px) {
             return Err(Error::config(format!(
@@ -34,7 +43,7 @@ impl Shape {
         }
         let colours = if height_px > SMALL_ROWS as usize { "bt709" } else { "bt601" };
         let colours: VideoColorimetry = colours.parse().expect("GStreamer knows the names of its colours");
-        let video = VideoInfo::builder(VideoFormat::I420, width_px as u32, height_px as u32).colorimetry(&colours).build();
+        let video = VideoInfo::builder(video_format(format), width_px as u32, height_px as u32).colorimetry(&colours).build();
         Shape::of_video(&video.map_err(|error| Error::runtime(format!("GStreamer knows no video of {width_px}x{height_px}: {error}")))?)
     }
 
@@ -62,11 +71,10 @@ impl Shape {
 mod tests {
     use super::*;
     use crate::error::Kind;
-    use crate::frame::{Matrix, PixelFormat};
+    use crate::frame::Matrix;
 
     #[test]
     fn a_size_has_the_colours_that_players_guess() {
-        crate::video::init().unwrap();
         let small = Shape::of_size(640, 360).unwrap();
         let expected = PictureInfo {
             width_px: 640,
@@ -78,6 +86,8 @@ mod tests {
         };
         assert_eq!((small.picture, small.frame_rate), (expected, None));
         assert_eq!(Shape::of_size(1280, 720).unwrap().picture.matrix, Matrix::Bt709);
+        let other = Shape::of_size_in(640, 360, PixelFormat::Nv12).unwrap();
+        assert_eq!(other.picture, PictureInfo { format: PixelFormat::Nv12, ..expected });
         let caps = small.caps();
         let caps = caps.structure(0).unwrap();
         assert_eq!(caps.get::<&str>("colorimetry").unwrap(), "bt601");

@@ -19,6 +19,8 @@ use crate::video::watch::STALL;
 
 /// How often a sink looks for faults while no packets come.
 const LOOK: Duration = Duration::from_secs(1);
+/// How often a sink that waits looks whether the stream has ended.
+const TICK: Duration = Duration::from_millis(200);
 /// Waits between tries: from the first to the longest.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
@@ -229,7 +231,7 @@ impl Work {
     fn wait(&self, span: Duration) -> bool {
         let clock = crate::clock::Stopwatch::start();
         while clock.elapsed() < span {
-            if !pause(LOOK.min(span.saturating_sub(clock.elapsed())), &self.around.stop) || self.queue.is_over() {
+            if !pause(TICK.min(span.saturating_sub(clock.elapsed())), &self.around.stop) || self.queue.is_over() {
                 return false;
             }
         }

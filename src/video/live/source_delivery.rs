@@ -118,6 +118,11 @@ impl Delivery {
         self.came.load(Ordering::Relaxed)
     }
 
+    /// Whether there is no room for a frame until somebody takes one.
+    pub fn is_full(&self) -> bool {
+        self.frames.is_full()
+    }
+
     pub fn tell(&self, event: Event) {
         // Whoever does not listen is not told. A source that changes all the time must not take the room of its end.
         if !matches!(event, Event::Changed { .. }) || self.events.len() < EVENTS - 2 {

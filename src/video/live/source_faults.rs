@@ -54,7 +54,9 @@ impl Place {
             Input::Uri(uri) => Url::parse(&uri.uri).ok(),
             Input::Srt(_) | Input::Device(_) | Input::File(_) | Input::Udp(_) | Input::Test(_) | Input::Text(_) => None,
         };
-        let secrets = password.iter().cloned().chain(url.as_ref().and_then(Url::password).map(Secret::new));
+        // An operator's text may have a password in it, and is quoted where GStreamer does not take it.
+        let text = if let Input::Text(text) = input { Some(Secret::new(text.trim().trim_end_matches('!'))) } else { None };
+        let secrets = password.iter().cloned().chain(url.as_ref().and_then(Url::password).map(Secret::new)).chain(text);
         let has_user = user.is_some() || url.as_ref().is_some_and(|url| !url.username().is_empty());
         let server = url.as_ref().filter(|url| url.scheme().starts_with("rtsp") || url.scheme().starts_with("http"));
         let server = server.and_then(|url| Some((url.host_str()?.trim_matches(['[', ']']).to_owned(), port(url)?)));

@@ -14,12 +14,15 @@ use super::source_delivery::Delivery;
 use super::source_faults::Place;
 use super::source_inputs::{build, by_the_clock, tail_text};
 use super::source_tail::{ENDED, NO_VIDEO, Tail, UNUSABLE, post};
+use crate::clock::Stopwatch;
 use crate::error::{Error, Result};
 
 /// Who is not on time when a file begins anew is not made to catch up by more.
 const MOST_LATE: gst::ClockTime = gst::ClockTime::from_seconds(1);
 /// How long a pipeline that failed is asked for the missing plugin that it may name after its error.
 const AFTERTHOUGHT: gst::ClockTime = gst::ClockTime::from_mseconds(100);
+/// How long it is listened to at most after its error.
+const TALK: Duration = Duration::from_secs(1);
 /// How long frames are waited for that still come of a file that has failed.
 const REST: gst::ClockTime = gst::ClockTime::from_seconds(3);
 /// How often the thread looks whether it is wanted, where no message wakes it.
@@ -119,38 +122,49 @@ fn run_once(
     delivery: &Arc<Delivery>,
     base: &mut Option<gst::ClockTime>,
 ) -> Outcome {
-    let is_file = matches!(settings.input, Input::File(_));
+    // What a file has before its fault is decoded, and goes out as far as it comes.
+    let to_the_last = settings.lossless || matches!(settings.input, Input::File(_));
     let pipeline = &prepared.pipeline;
     let bus = pipeline.bus().expect("a pipeline has a bus");
     let refused = pipeline.set_state(gst::State::Playing).is_err();
     let mut missing = None;
     let mut patience = if refused { AFTERTHOUGHT } else { LOOK_UP };
     let mut fault: Option<(gst::glib::Error, String)> = None;
+    let mut since: Option<Stopwatch> = None;
     let mut seen = 0;
     loop {
         let message = bus.timed_pop(patience);
+        // A pipeline that fails may go on to talk.
+        let message = message.filter(|_| patience != AFTERTHOUGHT || since.is_none_or(|since| since.elapsed() < TALK));
         let halted = delivery.halted();
         if halted.try_recv() == Err(TryRecvError::Disconnected) {
             return Outcome::Stopped;
         }
-        let Some(message) = message else {
-            let came = delivery.frames_of_round();
-            if patience == LOOK_UP || (patience == REST && came != seen) {
-                seen = came;
-                continue;
-            }
-            return Outcome::Failed(match &fault {
+        let failed = || {
+            Outcome::Failed(match &fault {
                 Some((error, words)) => place.fault(error, words, missing.as_deref(), halted),
                 None => Error::runtime(format!("{}: its pipeline does not start, and does not say why", place.name)),
-            });
+            })
+        };
+        let Some(message) = message else {
+            let came = delivery.frames_of_round();
+            let goes_on = to_the_last && (came != seen || delivery.is_full());
+            if patience != LOOK_UP && !goes_on {
+                return failed();
+            }
+            seen = came;
+            if patience != LOOK_UP {
+                patience = REST;
+            }
+            continue;
         };
         use gst::MessageView;
         match message.view() {
             MessageView::Error(said) => {
                 tracing::debug!(source = %place.name, "{}", place.clean(&words(&said.error(), said.debug().as_deref())));
                 fault.get_or_insert_with(|| (said.error(), words(&said.error(), said.debug().as_deref())));
-                // What a file has before its fault is decoded, and goes out as far as it comes.
-                patience = if is_file && delivery.frames_of_round() > 0 { REST } else { AFTERTHOUGHT };
+                patience = if to_the_last && prepared.tail.is_linked() { REST } else { AFTERTHOUGHT };
+                since.get_or_insert_with(Stopwatch::start);
             }
             MessageView::Warning(said) => {
                 tracing::debug!(source = %place.name, "{}", place.clean(&words(&said.error(), said.debug().as_deref())));
@@ -175,7 +189,7 @@ fn run_once(
                 let text = || structure.get::<String>("text").unwrap_or_default();
                 match structure.name().as_str() {
                     ENDED if fault.is_none() => return Outcome::Ended,
-                    ENDED => patience = AFTERTHOUGHT,
+                    ENDED => return failed(),
                     NO_VIDEO if fault.is_none() && missing.is_none() => return Outcome::Failed(place.no_video()),
                     UNUSABLE => return Outcome::Failed(Error::data(format!("{}: {}", place.name, text()))),
                     _ => {}

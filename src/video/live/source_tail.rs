@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use gst::prelude::*;
 use gst_video::VideoInfo;
@@ -12,10 +13,13 @@ use super::super::caps::{SMALL_ROWS, complete_colours, nearest_format, video_for
 use super::super::launch::{branch, find};
 use super::super::streams::{Linked, choose_streams, deinterlace, discard, offer_strides};
 use super::settings::SourceSettings;
+use super::shape::Shape;
 use super::source::Event;
 use super::source_delivery::Delivery;
 use super::source_inputs::{by_the_clock, is_live};
+use crate::clock::Stopwatch;
 use crate::error::{Error, Result};
+use crate::frame::PixelFormat;
 
 /// The tail of one pipeline, hung on when the decoder says what it has.
 pub(super) struct Tail {
@@ -30,7 +34,7 @@ pub(super) const ENDED: &str = "gradcast-ended";
 pub(super) const NO_VIDEO: &str = "gradcast-no-video";
 pub(super) const UNUSABLE: &str = "gradcast-unusable";
 
-/// Puts a message of our own on the bus; `text` is read back by [`said`].
+/// Puts a message of our own on the bus; `text` is what it says beside its name.
 pub(super) fn post(element: &impl IsA<gst::Element>, name: &str, text: &str) {
     let structure = gst::Structure::builder(name).field("text", text).build();
     // A bus that is flushing belongs to a pipeline that has been stopped.
@@ -48,7 +52,7 @@ impl Tail {
         choose_streams(&decode, AudioMode::Drop, &Arc::new(Mutex::new(Linked::default())));
         bitstream::prefer(&decode);
         if is_live(&settings.input) {
-            decode_at_once(&decode);
+            decode_live(&decode);
         }
         let tail =
             Arc::new(Tail { settings: settings.clone(), text: text.to_owned(), delivery: Arc::clone(delivery), linked: Mutex::new(None) });
@@ -104,13 +108,8 @@ impl Tail {
         let format = nearest_format(decoded, &self.settings.formats)?;
         let sync = if by_the_clock(&self.settings) { "true" } else { "false" };
         let bin = branch(&self.text, &[("deinterlace", deinterlace(format)), ("sync", sync)])?;
-        let mut layout = gst::Caps::builder("video/x-raw").field("format", video_format(format).to_str());
-        if !decoded.format_info().is_yuv() {
-            // RGB and grey have no matrix; left to itself the conversion carries that into YUV, where it means GBR.
-            layout = layout.field("colorimetry", if decoded.height() > SMALL_ROWS as u32 { "bt709" } else { "bt601" });
-        }
-        find::<gst::Element>(&bin, "layout")?.set_property("caps", layout.build());
-        self.watch_changes(&sink_pad(&find(&bin, "convert")?)?);
+        let layout: gst::Element = find(&bin, "layout")?;
+        self.watch_caps(&sink_pad(&find(&bin, "convert")?)?, &layout, format);
         let shape: gst::Element = find(&bin, "shape")?;
         match self.delivery.shape() {
             Some(known) => shape.set_property("caps", known.caps()),
@@ -138,15 +137,20 @@ impl Tail {
         });
     }
 
-    /// Completes the colours of caps as they come, and tells of those that differ from the caps before.
-    fn watch_changes(&self, pad: &gst::Pad) {
-        let delivery = Arc::downgrade(&self.delivery);
+    /// Completes the colours of caps as they come, sets what is asked of `layout` by them, and tells of those that differ from the caps
+    /// before.
+    fn watch_caps(&self, pad: &gst::Pad, layout: &gst::Element, format: PixelFormat) {
+        let (delivery, layout) = (Arc::downgrade(&self.delivery), layout.downgrade());
         let before: Mutex<Option<String>> = Mutex::new(None);
         bitstream::on_caps(pad, move |structure| {
             complete_colours(structure);
+            let (Some(delivery), Some(layout)) = (delivery.upgrade(), layout.upgrade()) else { return };
+            if let Ok(decoded) = VideoInfo::from_caps(&gst::Caps::from(structure.to_owned())) {
+                layout.set_property("caps", layout_caps(&decoded, format, delivery.shape().as_deref()));
+            }
             let now = described(structure);
             let before = before.lock().unwrap_or_else(PoisonError::into_inner).replace(now.clone());
-            if let (Some(from), Some(delivery)) = (before.filter(|from| *from != now), delivery.upgrade()) {
+            if let Some(from) = before.filter(|from| *from != now) {
                 delivery.tell(Event::Changed { from, to: now });
             }
         });
@@ -178,15 +182,45 @@ impl Tail {
     }
 }
 
-/// libav works on several frames at once where it may, and gives the first when the last is begun.
-fn decode_at_once(decode: &gst::Element) {
+/// How long a key frame is waited for. Some encoders make none after their first, and refresh the picture bit by bit.
+const KEY_FRAME: Duration = Duration::from_secs(10);
+
+/// Decoders of live video: they begin with a key frame, since they would make grey pictures of what comes before it, and they give each
+/// frame at once. libav works on several frames at a time where it may, and gives the first when the last is begun.
+fn decode_live(decode: &gst::Element) {
     let bin = decode.downcast_ref::<gst::Bin>().expect("looked at before");
     bin.connect_deep_element_added(|_, _, element| {
-        let is_libav = element.factory().is_some_and(|factory| factory.name().starts_with("avdec_"));
-        if is_libav && element.has_property("thread-type") {
+        let Some(factory) = element.factory() else { return };
+        if factory.name().starts_with("avdec_") && element.has_property("thread-type") {
             element.set_property_from_str("thread-type", "slice");
         }
+        let decodes_video = factory.has_type(gst::ElementFactoryType::DECODER | gst::ElementFactoryType::MEDIA_VIDEO);
+        if let Some(pad) = element.static_pad("sink").filter(|_| decodes_video && !element.is::<gst::Bin>()) {
+            let waiting = Stopwatch::start();
+            pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| match info.buffer() {
+                Some(buffer) if buffer.flags().contains(gst::BufferFlags::DELTA_UNIT) && waiting.elapsed() < KEY_FRAME => {
+                    gst::PadProbeReturn::Drop
+                }
+                _ => gst::PadProbeReturn::Remove,
+            });
+        }
     });
+}
+
+/// What the frames are turned into before they are put upright.
+fn layout_caps(decoded: &VideoInfo, format: PixelFormat, shape: Option<&Shape>) -> gst::Caps {
+    let caps = gst::Caps::builder("video/x-raw");
+    let (from, to) = (decoded.colorimetry(), shape.map(|shape| shape.video.colorimetry()));
+    if to.is_some_and(|to| from.range() != to.range() && from.matrix() == to.matrix()) && decoded.format_info().is_yuv() {
+        // GStreamer 1.22 takes planes over as they are where the matrix stays, whatever the range is. By way of RGB it does not.
+        return caps.field("format", "BGRx").build();
+    }
+    let caps = caps.field("format", video_format(format).to_str());
+    if decoded.format_info().is_yuv() {
+        return caps.build();
+    }
+    // RGB and grey have no matrix; left to itself the conversion carries that into YUV, where it means GBR.
+    caps.field("colorimetry", if decoded.height() > SMALL_ROWS as u32 { "bt709" } else { "bt601" }).build()
 }
 
 fn sink_pad(element: &gst::Element) -> Result<gst::Pad> {

@@ -1,4 +1,5 @@
 //! What watches the daemon: alert rules with their tests, the scrape configuration and the dashboard, held against docs/metrics.md.
+#![allow(clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -6,6 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
+
+#[path = "../daemon/mod.rs"]
+mod daemon;
+mod scraped;
 
 const ALERTS: [&str; 7] =
     ["StreamDown", "StreamStale", "DropRatioHigh", "LatencySLOBurn", "ResidualHigh", "ReconnectStorm", "NoFramesAtAll"];
@@ -133,15 +138,24 @@ fn rules_are_sound_and_each_alert_is_tested() {
     let _ = promtool(&["check", "config", "prometheus.yml"]) && promtool(&[&["test", "rules"], &tests[..]].concat());
 }
 
+/// Titles and expressions of panels.
+fn asked_for(panels: &[Value]) -> impl Iterator<Item = (&str, &str)> {
+    panels.iter().flat_map(|panel| {
+        let targets = panel["targets"].as_array().into_iter().flatten();
+        targets.map(|target| (panel["title"].as_str().expect("a title"), target["expr"].as_str().expect("an expression")))
+    })
+}
+
+/// An expression with the dashboard's variables filled in, for all streams.
+fn filled_in(expression: &str, interval: &str) -> String {
+    expression.replace("$__rate_interval", interval).replace("$instance", ".*").replace("$stream", ".*")
+}
+
 #[test]
 fn the_dashboard_asks_for_what_there_is() {
     let dashboard: Value = serde_json::from_str(&read("monitoring/dashboard.json")).unwrap();
     let panels = dashboard["panels"].as_array().unwrap();
-    let mut expressions: Vec<&str> = panels
-        .iter()
-        .flat_map(|panel| panel["targets"].as_array().into_iter().flatten())
-        .map(|target| target["expr"].as_str().expect("an expression"))
-        .collect();
+    let mut expressions: Vec<&str> = asked_for(panels).map(|(_, expression)| expression).collect();
     assert!(expressions.len() > 30, "only {} expressions were found", expressions.len());
     for expression in &expressions {
         check("monitoring/dashboard.json", expression);
@@ -161,10 +175,7 @@ fn the_dashboard_asks_for_what_there_is() {
     let rules: Vec<Value> = expressions
         .iter()
         .enumerate()
-        .map(|(number, expression)| {
-            let expression = expression.replace("$__rate_interval", "5m").replace("$instance", ".*").replace("$stream", ".*");
-            serde_json::json!({ "record": format!("panel:{number}"), "expr": expression })
-        })
+        .map(|(number, expression)| serde_json::json!({ "record": format!("panel:{number}"), "expr": filled_in(expression, "5m") }))
         .collect();
     fs::write(&path, serde_json::json!({ "groups": [{ "name": "panels", "rules": rules }] }).to_string()).unwrap();
     promtool(&["check", "rules", path.to_str().unwrap()]);
