@@ -1,6 +1,6 @@
 //! The daemon with everything around it going wrong, beside streams that must not notice.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 #[path = "../cameras/mod.rs"]
 mod cameras;
