@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use gradcast::clock::Clock;
 use gradcast::error::Kind;
-use gradcast::video::live::{Output, OutputSettings, Shape, SinkKind};
+use gradcast::video::live::{Output, OutputSettings, Passage, Shape, SinkKind};
 
 use crate::outside::{frames, packets};
 use crate::stage::{Counted, PATIENCE, SIZE_PX, Stage, settings, sink, wait_for};
@@ -13,13 +13,28 @@ use crate::stage::{Counted, PATIENCE, SIZE_PX, Stage, settings, sink, wait_for};
 #[test]
 fn a_live_encoder_that_is_behind_loses_the_oldest_and_every_frame_is_counted_once() {
     let mut stage = Stage::start(&settings(Vec::new()), None);
-    stage.push_all(500, Duration::from_millis(40));
+    // Nothing is drawn, so that no encoder is as fast.
+    for index in 0..500 {
+        let frame = stage.output.buffer().unwrap();
+        let passage = Passage { decoded: stage.clock.now(), outcome: stage.counted.outcome.clone() };
+        stage.output.push(frame, Duration::from_millis(40) * index, None, Some(passage)).unwrap();
+    }
     let counted = stage.counted.clone();
     assert!(stage.output.close(PATIENCE));
     let (taken, dropped) = (counted.outcome.get(), counted.dropped.get());
     assert_eq!(taken + dropped, 500);
     assert!(dropped > 0, "frames came faster than any encoder is");
     assert_eq!(counted.latency.count(), taken, "each frame that was taken came out");
+}
+
+#[test]
+fn frames_that_come_in_one_go_are_all_encoded() {
+    // No frame has waited for long, whatever else the machine does.
+    let mut stage = Stage::on(&settings(Vec::new()), None, Clock::simulated());
+    stage.push_all(8, Duration::from_millis(40));
+    let counted = stage.counted.clone();
+    assert!(stage.output.close(PATIENCE));
+    assert_eq!((counted.outcome.get(), counted.dropped.get()), (8, 0));
 }
 
 #[test]

@@ -20,8 +20,13 @@ use crate::video::output::OutputFrame;
 use crate::video::sink::pool_of;
 use crate::video::watch::{Running, STALL};
 
-/// Frames that wait for the encoder at most.
+/// Frames that wait for an encoder that is behind at most.
 const WAITING_FRAMES: usize = 2;
+/// An encoder is behind when a frame has waited for it for so long. Frames that waited for an explanation come in one go when it is there, or
+/// is given up: several wait for a moment then, and none is lost.
+const BEHIND: Duration = Duration::from_millis(100);
+/// Frames that wait in any case at most.
+const MOST_FRAMES: usize = 16;
 /// A live encoder that is busy with one frame for so long hangs.
 const HANG: Duration = Duration::from_secs(10);
 /// How long one wait lasts; between two the pipeline's faults are looked at.
@@ -106,6 +111,7 @@ struct Inside {
 
 struct Waiting {
     buffer: gst::Buffer,
+    since: Duration,
     pts: Duration,
     duration: Option<Duration>,
     passage: Option<Passage>,
@@ -257,14 +263,16 @@ impl Encoding {
             quiet = if state.taken == taken { quiet + TICK } else { Duration::ZERO };
             taken = state.taken;
         }
-        let busy = self.intake.clock.now().saturating_sub(state.taken_at);
+        let now = self.intake.clock.now();
+        let busy = now.saturating_sub(state.taken_at);
         if !lossless && !state.hungry && busy > HANG {
             return Err(Error::runtime(format!("the encoder hangs: it is busy with one frame for {} seconds", busy.as_secs())));
         }
         self.failed()?;
-        state.waiting.push_back(Waiting { buffer, pts, duration, passage });
+        state.waiting.push_back(Waiting { buffer, since: now, pts, duration, passage });
         self.intake.feed(&mut state, &self.frames);
-        while state.waiting.len() > WAITING_FRAMES {
+        let is_behind = |state: &State| state.waiting.front().is_some_and(|oldest| now.saturating_sub(oldest.since) > BEHIND);
+        while state.waiting.len() > MOST_FRAMES || state.waiting.len() > WAITING_FRAMES && is_behind(&state) {
             self.throw_oldest_away(&mut state);
         }
         Ok(())

@@ -165,7 +165,7 @@ impl Output {
     }
 
     /// Gives a frame to the encoder. `pts` grows from call to call, on the stream's own time. `passage` is none for a picture that is no
-    /// source's frame. Live: at most two frames wait, the oldest is thrown away and counted. Lossless: waits while the encoder, or a file,
+    /// source's frame. Live: at most two frames wait for an encoder that is behind, the oldest is thrown away and counted. Lossless: waits while the encoder, or a file,
     /// is behind.
     ///
     /// # Errors
