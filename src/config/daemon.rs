@@ -45,8 +45,8 @@ pub struct EngineWords {
     pub workers: Option<NonZeroUsize>,
     /// See [`crate::engine::Settings::threads`].
     pub threads: Option<NonZeroUsize>,
-    /// Frames.
-    pub max_batch: usize,
+    /// Frames; `None` for what suits the devices.
+    pub max_batch: Option<NonZeroUsize>,
     /// How long the oldest waits.
     pub max_wait: Duration,
     /// See [`crate::engine::Settings::max_residual`].
@@ -110,8 +110,8 @@ fn engine(file: &Node, vault: &Vault, found: &mut Findings) -> Option<EngineWord
             _ => None,
         });
         let count = |name: &str, found: &mut Findings| section.whole::<usize>(name, found).and_then(NonZeroUsize::new);
-        let (workers, threads) = (count("workers", found), count("threads", found));
-        let (max_batch, max_wait) = (section.whole("max_batch", found), section.span("max_wait", found));
+        let (workers, threads, max_batch) = (count("workers", found), count("threads", found), count("max_batch", found));
+        let max_wait = section.span("max_wait", found);
         let max_residual = section.number("max_residual", found);
         let methods = match section.has("methods") {
             true => methods(section, found)?,
@@ -123,7 +123,7 @@ fn engine(file: &Node, vault: &Vault, found: &mut Findings) -> Option<EngineWord
             precision: precision?,
             workers,
             threads,
-            max_batch: max_batch?,
+            max_batch,
             max_wait: max_wait?,
             max_residual,
             methods,

@@ -1,6 +1,7 @@
 //! A whole file: read, checked, and turned into what a service needs; and the same file again on a reload.
 
 use std::fs;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,13 +16,17 @@ use super::secrets::Vault;
 use super::section::unknown;
 use super::stream::{self, Surroundings};
 use super::tables::TOP;
-use crate::engine::{self, Precision};
+use crate::engine::{self, Devices, Precision};
 use crate::error::{Error, Kind, Result};
 use crate::network::catalogue::{self, Found};
 use crate::saliency::{self, Head};
 use crate::service::{self, Configuration, Faults};
 use crate::stream::live;
 use crate::video::live::SinkKind;
+
+/// Frames of a batch where nothing is said.
+const BATCH_PROCESSOR: NonZeroUsize = NonZeroUsize::new(4).expect("not zero");
+const BATCH_CUDA: NonZeroUsize = NonZeroUsize::new(32).expect("not zero");
 
 /// What was found in a file, right or wrong.
 pub struct Survey {
@@ -92,6 +97,7 @@ pub fn open(path: &Path) -> Result<Opened> {
         }
     };
     let rtsp = serves(&daemon, &streams).then(|| daemon.rtsp.clone());
+    let max_batch = words.max_batch.unwrap_or(if devices == Devices::Cpu { BATCH_PROCESSOR } else { BATCH_CUDA });
     let settings = service::Settings {
         engine: engine::Settings {
             precision: words.precision.unwrap_or_else(|| Precision::fastest(&devices)),
@@ -102,7 +108,7 @@ pub fn open(path: &Path) -> Result<Opened> {
             head,
             max_residual: words.max_residual,
         },
-        max_batch: words.max_batch,
+        max_batch: max_batch.get(),
         max_wait: words.max_wait,
         network: Arc::new(loaded.network),
         labels: loaded.labels,

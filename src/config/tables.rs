@@ -52,7 +52,13 @@ pub const ENGINE: Table = Table {
             "Parts of a batch computed side by side; on CUDA devices, of each.",
         ),
         Key::new("threads", Form::Whole(1, 1024), Otherwise("one a processor core"), "Threads to compute with, in all."),
-        Key::new("max_batch", Form::Whole(1, 1024), Value("8"), "Frames of all streams computed together, at most.").counts("frames"),
+        Key::new(
+            "max_batch",
+            Form::Whole(1, 1024),
+            Otherwise("4 on a processor, 32 on CUDA devices"),
+            "Frames of all streams computed together, at most. On a processor more costs memory and waiting, and gains little.",
+        )
+        .counts("frames"),
         Key::new(
             "max_wait",
             Form::Span(ms(0), ms(10 * SECOND)),

@@ -71,7 +71,7 @@ impl Place {
 fn the_least_that_a_file_has() {
     let place = Place::new();
     let Opened { settings, level, warnings, .. } = place.open("").unwrap();
-    assert_eq!((settings.max_batch, settings.max_wait.as_millis(), level.as_str()), (8, 20, "info"));
+    assert_eq!((settings.max_batch, settings.max_wait.as_millis(), level.as_str()), (4, 20, "info"));
     assert_eq!((settings.http.listen.to_string().as_str(), settings.http.token.is_none()), ("127.0.0.1:9464", true));
     assert_eq!(settings.engine.attribution.methods.len(), 7, "all but grad-cam");
     assert!(settings.rtsp.is_none() && settings.streams.is_empty() && warnings.is_empty());
