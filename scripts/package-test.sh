@@ -21,7 +21,7 @@ in_there() {
     # One that was installed on this machine before would help.
     rm -rf "$root/usr/lib/gradcast" "$root/usr/share/gradcast" "$root/etc/gradcast" "$root"/var/{lib,cache}/{,private/}gradcast
     # shellcheck disable=SC2016
-    exec env -i HOME=/tmp PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 GST_REGISTRY=/tmp/registry.bin chroot "$root" bash -euo pipefail -c '
+    exec env -i HOME=/run PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 GST_REGISTRY=/run/registry.bin chroot "$root" bash -euo pipefail -c '
         cd /tmp
         step() { echo "package-test: $1"; }
         gone() { for path; do [ ! -e "$path" ] || { echo "package-test: $path is still there" >&2; exit 1; }; done; }

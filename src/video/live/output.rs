@@ -6,7 +6,6 @@ use std::time::Duration;
 use super::encoding::{Encoding, Plan};
 use super::mount::Mount;
 use super::pick::{CLAIMS_A_RATE, LiveEncoder, pick_encoder};
-use super::pipe::text_of;
 use super::preview::Previewer;
 use super::rtsp_server::RtspServer;
 use super::settings::{OutputSettings, SinkKind};
@@ -17,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::frame::PictureInfo;
 use crate::telemetry::{Counter, Histogram};
 use crate::video::caps::encoder_caps;
+use crate::video::launch::pipeline_text;
 use crate::video::output::OutputFrame;
 
 /// How long an output that is dropped waits for its encoder and sinks.
@@ -89,7 +89,7 @@ impl Output {
         let caps = encoder_caps(picture, coded_px, &shape.video, CLAIMS_A_RATE)?;
         let folder = settings.pipelines.as_deref();
         let plan = Plan {
-            text: &text_of(folder, "live_encoder.gst", include_str!("../../../pipelines/live_encoder.gst"))?,
+            text: &pipeline_text(folder, "live_encoder.gst", include_str!("../../../pipelines/live_encoder.gst"))?,
             encoder: &encoder.text(settings.bitrate_kbps, coded_px.0 * coded_px.1),
             caps: &caps,
             picture: *picture,
@@ -132,7 +132,7 @@ impl Output {
             let exit = if let SinkKind::Rtsp { path } = &sink.kind {
                 let server = rtsp.ok_or_else(|| Error::config(format!("sink {} needs the RTSP server, and there is none", sink.name)))?;
                 let folder = settings.pipelines.as_deref();
-                let text = text_of(folder, "live_sink_rtsp.gst", include_str!("../../../pipelines/live_sink_rtsp.gst"))?;
+                let text = pipeline_text(folder, "live_sink_rtsp.gst", include_str!("../../../pipelines/live_sink_rtsp.gst"))?;
                 let mount = Mount::new(key.clone(), told.lost);
                 server.mount(path, &text, &mount)?;
                 Exit::Mounted { server: server.clone(), path: path.clone(), mount, name: sink.name.clone() }

@@ -1,6 +1,5 @@
 //! A sink's own pipeline: packets in at one end, until it ends, fails or hangs.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -43,19 +42,6 @@ pub(super) struct Pipe {
     timing: Timing,
     stop: Receiver<()>,
     hang: Duration,
-}
-
-/// The text of a pipeline: the operator's own, where there is one, goes before that which is built in.
-///
-/// # Errors
-/// [`Kind::Config`](crate::error::Kind::Config) where the operator's cannot be read.
-pub(super) fn text_of(folder: Option<&Path>, name: &str, built_in: &str) -> Result<String> {
-    let Some(path) = folder.map(|folder| folder.join(name)) else { return Ok(built_in.to_owned()) };
-    match std::fs::read_to_string(&path) {
-        Ok(text) => Ok(text),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(built_in.to_owned()),
-        Err(error) => Err(Error::config(format!("{}: {error}", path.display())).with_source(error)),
-    }
 }
 
 impl Pipe {

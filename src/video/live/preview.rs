@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::pipe::text_of;
 use super::settings::Preview;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::frame::PictureInfo;
-use crate::video::launch::{named, pipeline};
+use crate::video::launch::{named, pipeline, pipeline_text};
 use crate::video::watch::Running;
 
 /// After a fault nothing is tried for so long.
@@ -46,7 +45,7 @@ impl Previewer {
         folder: Option<&std::path::Path>,
         clock: &Clock,
     ) -> Result<Self> {
-        let text = text_of(folder, "live_preview.gst", include_str!("../../../pipelines/live_preview.gst"))?;
+        let text = pipeline_text(folder, "live_preview.gst", include_str!("../../../pipelines/live_preview.gst"))?;
         let (width, height) = size_px(picture, settings.width_px);
         let text = text.replace("{width}", &width.to_string()).replace("{height}", &height.to_string());
         Ok(Previewer { settings: settings.clone(), text, caps: caps.clone(), clock: clock.clone(), running: None, next_at: Duration::ZERO })

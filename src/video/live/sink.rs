@@ -9,12 +9,13 @@ use crossbeam_channel::{Receiver, Sender};
 
 use super::encoding::KeyRequest;
 use super::packets::{Packet, PacketQueue, Taken};
-use super::pipe::{HANG, text_of};
+use super::pipe::HANG;
 use super::push::StreamWriter;
 use super::segments::{SegmentWriter, WholeFile};
 use super::settings::{SinkKind, SinkSettings};
 use crate::clock::{Clock, pause};
 use crate::error::{Error, Result};
+use crate::video::launch::pipeline_text;
 use crate::video::watch::STALL;
 
 /// How often a sink looks for faults while no packets come.
@@ -58,7 +59,7 @@ pub(super) struct Surroundings {
 impl Surroundings {
     /// The text of a pipeline.
     pub fn text(&self, name: &str, built_in: &str) -> Result<String> {
-        text_of(self.pipelines.as_deref(), name, built_in)
+        pipeline_text(self.pipelines.as_deref(), name, built_in)
     }
 
     /// How long a pipeline may take nothing.
