@@ -23,5 +23,4 @@ pub use daemon::{Daemon, EngineWords};
 pub use file::{Opened, Survey, devices, open, serves, survey};
 pub use findings::Findings;
 pub use secrets::Vault;
-pub use sink::kind_name;
 pub use stream::Surroundings;

@@ -7,7 +7,7 @@ use super::findings::Findings;
 use super::node::{Entry, Node, Value};
 use super::secrets::Vault;
 use super::section::Section;
-use super::source::{kind, spelled};
+use super::source::{kind, spelled, table_of};
 use super::tables::SINKS;
 use super::units;
 use crate::video::live::{Push, Segments, SinkKind, SinkSettings};
@@ -27,7 +27,7 @@ pub fn read(node: &Node, at: &str, stream: &str, vault: &Vault, found: &mut Find
         let name = match name {
             Some(name) => name,
             None => {
-                let plain = kind_name(&kind);
+                let plain = kind.word();
                 let numbered = (2..).map(|number| format!("{plain}-{number}"));
                 std::iter::once(plain.to_owned()).chain(numbered).find(|name| !taken(name)).expect("numbers do not end")
             }
@@ -41,21 +41,9 @@ pub fn read(node: &Node, at: &str, stream: &str, vault: &Vault, found: &mut Find
 }
 
 fn one(node: &Node, at: &str, stream: &str, vault: &Vault, found: &mut Findings) -> Option<(Option<String>, SinkKind)> {
-    found.met(at, node.line);
-    let spelled;
-    let node = match &node.value {
-        Value::Text(text) => {
-            spelled = Node { line: node.line, value: Value::Table(spell(text, at, found)?) };
-            &spelled
-        }
-        Value::Table(_) => node,
-        other => {
-            found.fault(at, format!("is {}; give a table with a kind, or a text", other.what()));
-            return None;
-        }
-    };
-    let table = kind(node, at, SINKS, found)?;
-    let section = Section::open(node, table, at, &["kind"], vault, found)?;
+    let node = table_of(node, at, "a table with a kind, or a text", spell, found)?;
+    let table = kind(&node, at, SINKS, found)?;
+    let section = Section::open(&node, table, at, &["kind"], vault, found)?;
     let name = section.text("name", found);
     of_kind(table.name, &section, stream, found).map(|kind| (name, kind))
 }
@@ -118,19 +106,6 @@ fn segments(section: &Section, found: &mut Findings) -> Option<Segments> {
     Some(Segments { folder, every, keep_for, keep_bytes })
 }
 
-/// The name of a kind, as files and states write it.
-pub fn kind_name(kind: &SinkKind) -> &'static str {
-    match kind {
-        SinkKind::Rtsp { .. } => "rtsp",
-        SinkKind::Push(_) => "push",
-        SinkKind::Segments(_) => "segments",
-        SinkKind::Hls(_) => "hls",
-        SinkKind::Device(_) => "v4l2",
-        SinkKind::File(_) => "file",
-        SinkKind::Text(_) => "gstreamer",
-    }
-}
-
 /// The table of a sink, with every key.
 pub fn document(sink: &SinkSettings) -> Json {
     let mut document = match &sink.kind {
@@ -146,7 +121,7 @@ pub fn document(sink: &SinkSettings) -> Json {
         SinkKind::File(file) => json!({ "path": path(file) }),
         SinkKind::Text(text) => json!({ "text": text }),
     };
-    document["kind"] = kind_name(&sink.kind).into();
+    document["kind"] = sink.kind.word().into();
     document["name"] = sink.name.clone().into();
     document
 }

@@ -1,5 +1,7 @@
 //! A stream's source: a text, or a table with a kind.
 
+use std::borrow::Cow;
+
 use serde_json::{Value as Json, json};
 
 use super::document::{maybe, password, path};
@@ -14,27 +16,34 @@ use crate::video::live::{DeviceInput, FileInput, Input, RtspInput, SrtInput, Tes
 
 /// Reads a source. `lossless` is its stream's mode.
 pub fn read(node: &Node, at: &str, lossless: bool, vault: &Vault, found: &mut Findings) -> Option<Input> {
-    found.met(at, node.line);
-    let spelled;
-    let node = match &node.value {
-        Value::Text(text) => {
-            spelled = Node { line: node.line, value: Value::Table(spell(text, at, found)?) };
-            &spelled
-        }
-        Value::Table(_) => node,
-        other => {
-            found.fault(at, format!("is {}; give a URI, a path, or a table with a kind", other.what()));
-            return None;
-        }
-    };
-    let table = kind(node, at, SOURCES, found)?;
-    let section = Section::open(node, table, at, &["kind"], vault, found)?;
+    let node = table_of(node, at, "a URI, a path, or a table with a kind", spell, found)?;
+    let table = kind(&node, at, SOURCES, found)?;
+    let section = Section::open(&node, table, at, &["kind"], vault, found)?;
     let input = of_kind(table.name, &section, lossless, found)?;
     let waits = matches!(input, Input::File(_) | Input::Uri(_) | Input::Test(_) | Input::Text(_));
     if lossless && !waits {
         found.fault(at, "cannot wait, as mode = \"file\" wants; give a file, or mode = \"live\"");
     }
     Some(input)
+}
+
+/// The table that says a source or a sink: itself, or what `spell` makes of a text.
+pub fn table_of<'a>(
+    node: &'a Node,
+    at: &str,
+    wanted: &str,
+    spell: fn(&str, &str, &mut Findings) -> Option<Vec<Entry>>,
+    found: &mut Findings,
+) -> Option<Cow<'a, Node>> {
+    found.met(at, node.line);
+    match &node.value {
+        Value::Text(text) => Some(Cow::Owned(Node { line: node.line, value: Value::Table(spell(text, at, found)?) })),
+        Value::Table(_) => Some(Cow::Borrowed(node)),
+        other => {
+            found.fault(at, format!("is {}; give {wanted}", other.what()));
+            None
+        }
+    }
 }
 
 /// The table of the kind that a source or sink says it is.
