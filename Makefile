@@ -34,7 +34,7 @@ bench: build ## Measure the default network here: milliseconds a frame, forward 
 	@target/release/gradcast bench --precision bf16
 	@benches/end_to_end.sh
 
-bench-live: build ## Measure live streams here: added latency, CPU and memory for 1 to 16, and GStreamer alone beside it (10 minutes)
+bench-live: build ## Measure live streams here: added latency, CPU and memory for 1 to 16, and GStreamer alone beside it (six minutes)
 	@GRADCAST_PROGRAM=$(CURDIR)/target/release/gradcast cargo test --quiet --locked --bench live
 
 soak: build ## Four streams and a fault every ten seconds for MINUTES=20; the report goes to target/soak.md
