@@ -171,6 +171,7 @@ impl Daemon {
             ("engine.methods", a.methods == b.methods),
             ("http.listen", self.http.listen == now.http.listen),
             ("http.token_file", self.http.token == now.http.token),
+            ("rtsp", self.rtsp_given == now.rtsp_given),
             ("rtsp.listen", self.rtsp.listen == now.rtsp.listen),
             ("rtsp.user", self.rtsp.user == now.rtsp.user),
             ("rtsp.password_file", self.rtsp.password == now.rtsp.password),

@@ -351,7 +351,7 @@ pub const SINKS: &[Table] = &[
     Table {
         name: "file",
         about: "One MP4 file, written until the stream ends. As a text: its path, which ends in `.mp4`.",
-        keys: &[SINK_NAME, Key::new("path", Form::Path, Needed, "The file; one that is there is replaced.")],
+        keys: &[SINK_NAME, Key::new("path", Form::Path, Needed, "The file; one that is there already is refused.")],
     },
     Table {
         name: "gstreamer",

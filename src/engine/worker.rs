@@ -147,7 +147,7 @@ fn begin(compute: &dyn Compute, job: Job, record: &Record) -> Begun {
     });
     match launched {
         Ok(launched) if launched.is_done() => {
-            let result = launched.finish();
+            let result = caught(|| launched.finish());
             Begun::Done(job, result)
         }
         Ok(launched) => Begun::Running(job, launched),

@@ -42,19 +42,20 @@ pub fn encoder(asked: Option<&str>) -> Result<String, Fault> {
 pub fn ports(http: SocketAddr, rtsp: Option<SocketAddr>, streams: &[live::Settings]) -> Vec<Result<String, Fault>> {
     // The daemon that runs with this configuration has them: that is as it should be.
     let ours = is_gradcast(http);
-    let tcp = |listen: SocketAddr, who: &str| match TcpListener::bind(listen) {
+    let held = |listen: SocketAddr, who: &str, bound: io::Result<()>| match bound {
         Err(error) if ours && error.kind() == io::ErrorKind::AddrInUse => {
             Ok(format!("{listen} is in use by the gradcast that runs ({who})"))
         }
-        bound => port(listen, who, bound.map(drop)),
+        bound => port(listen, who, bound),
     };
+    let tcp = |listen: SocketAddr, who: &str| held(listen, who, TcpListener::bind(listen).map(drop));
     let mut ports = vec![tcp(http, "http.listen")];
     ports.extend(rtsp.map(|listen| tcp(listen, "rtsp.listen")));
     for stream in streams {
         if let Input::Udp(udp) = &stream.source.input {
             // A group's own address is not one of this machine's.
             let own = if udp.listen.ip().is_multicast() { SocketAddr::from(([0, 0, 0, 0], udp.listen.port())) } else { udp.listen };
-            ports.push(port(udp.listen, &format!("stream.{}.source.listen", stream.name), UdpSocket::bind(own).map(drop)));
+            ports.push(held(udp.listen, &format!("stream.{}.source.listen", stream.name), UdpSocket::bind(own).map(drop)));
         }
     }
     ports
@@ -101,7 +102,9 @@ pub fn places(stream: &live::Settings) -> Vec<Result<String, Fault>> {
         match &sink.kind {
             SinkKind::Segments(segments) | SinkKind::Hls(segments) => places.push(folder(&segments.folder, &who)),
             SinkKind::Device(path) => places.push(writable(path, &who)),
-            SinkKind::File(path) if path.exists() => places.push(writable(path, &who)),
+            SinkKind::File(path) if path.symlink_metadata().is_ok() => {
+                places.push(Err(Fault(format!("{} is there already ({who}); move it away, or name another file", path.display()))));
+            }
             SinkKind::File(path) => places.push(folder(path.parent().unwrap_or(Path::new("/")), &who)),
             SinkKind::Rtsp { .. } | SinkKind::Push(_) | SinkKind::Text(_) => {}
         }

@@ -181,6 +181,8 @@ impl Feed {
     /// When [`Feed::gone`] or [`Feed::start_if_due`] has to be asked again.
     pub fn wake(&self, stall: Duration) -> Option<Duration> {
         match &self.state {
+            // While frames wait there is no silence to end.
+            State::Running { source, .. } if !source.frames().is_empty() => None,
             State::Running { since, frames, .. } => Some(self.last_frame.filter(|_| *frames > 0).unwrap_or(*since) + stall),
             State::Waiting(until) => *until,
         }

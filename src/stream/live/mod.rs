@@ -97,6 +97,8 @@ impl Stream {
 
     /// Goes on with other settings. Nothing happens where it has come to its end.
     pub fn change(&self, new: Settings) {
+        // At once: who asks next, or changes another key, goes by these.
+        self.standing.update(|standing| standing.settings = new.clone());
         let _ = self.orders.send(Order::Change(Box::new(new)));
     }
 

@@ -61,6 +61,8 @@ pub(super) struct Runner {
     /// The last picture that was shown; of none yet, black.
     last_picture: Option<Box<dyn Frame + Send>>,
     last_plate: Option<Duration>,
+    /// The stream's time of the last frame that was shown.
+    shown: Duration,
     /// When the standing was last brought up to date.
     reported: Option<Duration>,
     faults: Seldom,
@@ -97,6 +99,7 @@ impl Runner {
             output_due: Duration::ZERO,
             last_picture: None,
             last_plate: None,
+            shown: Duration::ZERO,
             reported: None,
             faults: Seldom::new(&clock),
             errands: Errands::new(),
@@ -204,7 +207,7 @@ impl Runner {
             self.meters.dropped(Reason::CapsChange).inc();
             return;
         }
-        let picked = self.pacer.picks(pts) && self.canvas.is_some();
+        let picked = self.pacer.picks(pts);
         let request = picked.then(|| self.request(&frame, pts));
         let decoded = frame.decoded;
         let id = self.line.push(Waiting { frame, pts }, decoded, picked);
@@ -245,7 +248,7 @@ impl Runner {
                 self.measure(&answer);
                 if let Some(answer) = self.line.settle(reply.id, Some(answer)) {
                     // Late for its frame, and still the newest that is known.
-                    let pts = self.timeline.last().unwrap_or_default();
+                    let pts = self.shown;
                     if let Some(canvas) = &mut self.canvas {
                         canvas.take(reply.id, pts, &answer);
                     }
@@ -290,25 +293,31 @@ impl Runner {
                 canvas.take(id, waiting.pts, answer);
             }
             let passage = Passage { decoded: waiting.frame.decoded, outcome };
-            if let Err(error) = self.draw(&waiting, passage) {
+            let drawn = self.draw(&waiting, passage);
+            if !matches!(drawn, Ok(true)) {
                 self.meters.dropped(Reason::EncodeQueue).inc();
+            }
+            if let Err(error) = drawn {
                 self.output_failed(&error.to_string());
             }
+            self.shown = waiting.pts;
             self.last_picture = Some(Box::new(waiting.frame.frame));
             self.last_plate = None;
         }
     }
 
-    fn draw(&mut self, waiting: &Waiting, passage: Passage) -> Result<()> {
+    /// Draws a frame. False: the output waits to be made anew.
+    fn draw(&mut self, waiting: &Waiting, passage: Passage) -> Result<bool> {
         self.open_output()?;
         let (Some(canvas), Some(output)) = (&mut self.canvas, &mut self.output) else {
-            return Err(crate::error::Error::runtime("the output waits to be made anew"));
+            return Ok(false);
         };
         let mut buffer = output.buffer()?;
         let watch = Stopwatch::start();
         canvas.frame(&waiting.frame.frame, waiting.pts, &mut buffer);
         self.meters.overlay.observe_span(watch.elapsed());
-        output.push(buffer, waiting.pts, None, Some(passage))
+        output.push(buffer, waiting.pts, None, Some(passage))?;
+        Ok(true)
     }
 
     fn take_shape(&mut self, shape: Arc<Shape>) {
@@ -358,8 +367,8 @@ impl Runner {
     }
 
     fn output_failed(&mut self, why: &str) {
-        self.output_due = self.clock().now() + OUTPUT_RETRY;
         if let Some(output) = self.output.take() {
+            self.output_due = self.clock().now() + OUTPUT_RETRY;
             let stuck = self.meters.stuck.clone();
             let close = move || {
                 if !output.close(CLOSE_WITHIN) {
@@ -443,8 +452,6 @@ impl Runner {
             self.feed.replace(&self.meters);
         }
         tracing::info!(stream = %self.settings.name, "stream changed");
-        let settings = self.settings.clone();
-        self.standing.update(|standing| standing.settings = settings);
     }
 
     /// Brings the standing up to date, now and then: it costs more than a frame should.

@@ -52,7 +52,7 @@ pub struct Snapshot {
     pub last_answer: Option<LastAnswer>,
     /// Frames that wait, by [`Queue`](super::Queue).
     pub waiting: [usize; 3],
-    /// Turns of the stream's loop: a stream that lives has ever more of them.
+    /// How often the stream's loop has brought this up to date: one that lives does so twice a second at least.
     pub turns: u64,
     /// What the stream runs with.
     pub settings: Settings,

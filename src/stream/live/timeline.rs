@@ -43,11 +43,6 @@ impl Timeline {
         self.goes_on_at(now.max(floor))
     }
 
-    /// The last time that was given.
-    pub fn last(&self) -> Option<Duration> {
-        self.last
-    }
-
     fn goes_on_at(&mut self, time: Duration) -> Duration {
         if let Some(last) = self.last {
             self.last_step = time - last;

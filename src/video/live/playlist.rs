@@ -73,7 +73,7 @@ impl Playlist {
         self.entries.is_empty()
     }
 
-    /// One more segment. `breaks`: it does not follow from the one before. `ended`: it is the last.
+    /// One more segment. `breaks`: it does not follow from the one before.
     ///
     /// # Errors
     /// [`Kind::Runtime`](crate::error::Kind::Runtime) where it cannot be written.

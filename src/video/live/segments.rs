@@ -119,7 +119,10 @@ impl SegmentWriter {
     fn prune(&self) {
         let Segments { keep_for, keep_bytes, .. } = self.settings;
         let mut keep = Keep { time: keep_for, bytes: keep_bytes, ..Keep::default() };
-        if self.hls.is_some() && !self.around.lossless {
+        if self.hls.is_some() && self.around.lossless {
+            // All of them are in the playlist.
+            keep.at_least = usize::MAX;
+        } else if self.hls.is_some() {
             keep.at_least = LISTED;
             keep.at_most = (keep_for.is_none() && keep_bytes.is_none()).then_some(KEPT);
         }
