@@ -1,9 +1,9 @@
 //! What the engine tells Prometheus.
 
-use crate::telemetry::{CounterFamily, GaugeFamily, Histogram, HistogramFamily, Registry, SecondsCounterFamily};
+use crate::telemetry::{CounterFamily, Gauge, GaugeFamily, Histogram, HistogramFamily, Registry, SecondsCounterFamily};
 
 /// Upper edges for stages of a frame's or a batch's way, in seconds.
-pub const STAGE_EDGES: [f64; 12] = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.033, 0.05, 0.1, 0.2, 0.5, 2.0];
+const STAGE_EDGES: [f64; 12] = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.033, 0.05, 0.1, 0.2, 0.5, 2.0];
 /// Upper edges for the images of a batch.
 const BATCH_EDGES: [f64; 8] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0];
 /// Upper edges for how long a batch's oldest frame waited for others, in seconds.
@@ -43,6 +43,9 @@ pub struct Meters {
     pub memory: GaugeFamily,
     pub(super) busy: SecondsCounterFamily,
     pub(super) restarts: CounterFamily,
+    pub(super) waiting: Gauge,
+    pub(super) forward: Histogram,
+    pub(super) adjoint: Histogram,
     pub(super) batch_size: Histogram,
     pub(super) batch_wait: Histogram,
 }
@@ -57,12 +60,11 @@ impl Meters {
         let batch_size = registry.histograms("batch_size", "Images of a batch.", &[], &BATCH_EDGES);
         let batch_wait = registry.histograms("batch_wait_seconds", "How long a batch's oldest image waited for others.", &[], &WAIT_EDGES);
         let stages = registry.histograms("stage_duration_seconds", "How long a stage of the way took.", &["stage"], &STAGE_EDGES);
-        for stage in ["forward", "adjoint"] {
-            stages.with(&[stage]);
-        }
         let queues = registry.gauges("queue_depth", "What waits in a queue, over all streams.", &["queue"]);
-        queues.with(&["engine"]);
         Meters {
+            waiting: queues.with(&["engine"]),
+            forward: stages.with(&["forward"]),
+            adjoint: stages.with(&["adjoint"]),
             stages,
             queues,
             memory: registry.gauges("device_memory_bytes", "Memory of a device, by kind.", &["device", "kind"]),

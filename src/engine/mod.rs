@@ -20,7 +20,7 @@ pub use batcher::{BatchSettings, Batcher, Client, MakeEngine, Reply, Request};
 pub use choice::{Choice, Rule};
 pub use devices::{Asked, Devices};
 pub use fault::Fault;
-pub use meters::{Meters, STAGE_EDGES};
+pub use meters::Meters;
 pub use pool::{Batch, Engine, Task};
 pub use record::{Counts, Record};
 pub use settings::{Precision, Settings};

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::operations::Feed;
 use super::state::{Latency, Look, Outcomes, SinkState, StreamState, Up};
+use crate::clock::Stopwatch;
 use crate::error::Result;
 use crate::stream::live::{self, Meters, Parts, Stream};
 use crate::telemetry;
@@ -90,7 +91,9 @@ impl Member {
     /// Begins to stop; what is given waits for the end.
     pub fn stop(&self) -> impl FnOnce() -> bool + use<> {
         let stopping = self.stream.lock().unwrap_or_else(PoisonError::into_inner).take().map(Stream::stop);
-        move || stopping.is_none_or(|stopping| stopping.wait(STOP_WITHIN))
+        // From now on, so that several that hang are waited for side by side.
+        let watch = Stopwatch::start();
+        move || stopping.is_none_or(|stopping| stopping.wait(STOP_WITHIN.saturating_sub(watch.elapsed())))
     }
 
     /// Takes its series out of the metrics, for good.

@@ -146,7 +146,7 @@ impl Batcher {
         Ok(Batcher { shared, stop: Some(stop), threads, done })
     }
 
-    /// One more stream. `lossless`: its images wait until they have their turn, and who offers waits too; of others the newest waits.
+    /// One more stream. `lossless`: its images all wait until they have their turn; of others only the newest does.
     pub fn client(&self, lossless: bool) -> Client {
         let key = self.shared.lock().waiting.add(lossless);
         let (replies, answers) = unbounded();
@@ -182,14 +182,10 @@ impl Drop for Batcher {
 }
 
 impl Client {
-    /// Hands an image over. Of a live stream an image that waits still gives way: its number comes back, and no reply will come for it. Of
-    /// a lossless one the call waits while as many wait as a batch may have.
+    /// Hands an image over. Of a live stream an image that waits still gives way: its number comes back, and no reply will come for it.
+    /// Never waits: a lossless stream bounds what it offers by itself.
     pub fn offer(&self, request: Request) -> Option<u64> {
         let mut state = self.shared.lock();
-        let most = self.shared.settings.max_batch;
-        while state.waiting.is_crowded(self.key, most) && !state.ended {
-            state = self.shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
         let waiter = Waiter { request, reply: self.replies.clone() };
         let gave_way = state.waiting.offer(self.key, waiter, self.shared.clock.now());
         self.shared.measure(&state);
@@ -220,7 +216,7 @@ impl Shared {
     }
 
     fn measure(&self, state: &State) {
-        self.meters.queues.with(&["engine"]).set(state.waiting.len() as f64);
+        self.meters.waiting.set(state.waiting.len() as f64);
     }
 
     /// The next batch, when it is full or its oldest image has waited long enough, and the workers have room. `None` at the end.
@@ -245,9 +241,6 @@ impl Shared {
                 self.measure(&state);
                 self.meters.batch_size.observe(batch.len() as f64);
                 self.meters.batch_wait.observe_span(waited);
-                drop(state);
-                // Who offers images of a file waits for room.
-                self.changed.notify_all();
                 return Some(batch);
             }
             state = match wait {
@@ -263,8 +256,8 @@ impl Shared {
             let count = waiters.len();
             match ticket.and_then(Ticket::frames) {
                 Ok((answers, timing)) => {
-                    self.meters.stages.with(&["forward"]).observe_span(timing.forward);
-                    self.meters.stages.with(&["adjoint"]).observe_span(timing.adjoint);
+                    self.meters.forward.observe_span(timing.forward);
+                    self.meters.adjoint.observe_span(timing.adjoint);
                     // A stream that has gone takes no reply.
                     waiters.into_iter().zip(answers).for_each(|((id, reply), answer)| drop(reply.send(Reply { id, answer: Ok(answer) })));
                 }

@@ -55,11 +55,6 @@ impl<T> Waiting<T> {
         self.lanes.retain(|lane| lane.key != key);
     }
 
-    /// Whether a lossless lane holds as many images as one batch may have.
-    pub fn is_crowded(&self, key: u64, most: usize) -> bool {
-        self.lanes.iter().any(|lane| lane.key == key && lane.lossless && lane.images.len() >= most)
-    }
-
     /// One more image. Of a live stream only the newest waits: gives the one that makes room. The image itself comes back where the
     /// lane is gone.
     pub fn offer(&mut self, key: u64, image: T, now: Duration) -> Option<T> {
@@ -123,8 +118,6 @@ mod tests {
         assert_eq!(waiting.offer(live, "a", NOW), None);
         assert_eq!(waiting.offer(live, "b", NOW), Some("a"));
         assert_eq!((waiting.offer(file, "c", NOW), waiting.offer(file, "d", NOW)), (None, None));
-        assert!(waiting.is_crowded(file, 2) && !waiting.is_crowded(file, 3));
-        assert!(!waiting.is_crowded(live, 1), "who offers a live stream's image never waits");
         assert_eq!(waiting.take(8), ["b", "c", "d"]);
         waiting.remove(live);
         assert_eq!(waiting.offer(live, "e", NOW), Some("e"), "a stream that has gone");
