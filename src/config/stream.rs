@@ -109,7 +109,7 @@ fn overlay(section: &Section, found: &mut Findings) -> Option<overlay::Settings>
     Some(overlay::Settings { colour_map: colour_map?, opacity: opacity? as f32, floor: floor? as f32, layout: layout?, caption: caption? })
 }
 
-/// What is explained. The inner error is told already where `given` words were none.
+/// What is explained. A target that was given and could not be read has its fault already.
 fn aim(wanted: Option<Wanted>, given: bool, around: &Surroundings) -> Result<Aim, String> {
     let wanted = match wanted {
         Some(wanted) => wanted,

@@ -111,10 +111,7 @@ impl Worker<'_> {
             };
             let watch = Stopwatch::start();
             let next = next.map(|job| begin(compute, job, self.record));
-            let mut doubt = None;
-            if let Some((job, launched)) = running.take() {
-                doubt = doubt.or(settle(job, caught(|| launched.finish())));
-            }
+            let mut doubt = running.take().and_then(|(job, launched)| settle(job, caught(|| launched.finish())));
             match next {
                 Some(Begun::Running(job, launched)) => running = Some((job, launched)),
                 Some(Begun::Done(job, result)) => doubt = doubt.or(settle(job, result)),

@@ -64,7 +64,7 @@ pub fn status_line(up: usize, streams: usize, decoded_fps: f64, explained_fps: f
 /// A look at one part of the process that has to move.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pulse {
-    /// `engine`, `tokio`, or a pipeline's.
+    /// `engine`, `tokio`, or `stream NAME`.
     pub name: String,
     /// Grows with everything that is done.
     pub progress: u64,

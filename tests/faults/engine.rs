@@ -111,3 +111,24 @@ fn numbers_that_overflow_mark_their_frames_and_end_nothing() {
     assert!(daemon.is_up("yard"));
     gate.noticed_nothing(&mut daemon);
 }
+
+/// An operator's encoder text that fails after so many frames, each time anew.
+#[test]
+fn an_encoder_that_fails_is_made_anew_while_frames_come() {
+    let text = include_str!("../../pipelines/live_encoder.gst")
+        .replace("{encoder} name=encoder !", "identity error-after=12 ! {encoder} name=encoder !");
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("live_encoder.gst"), text).unwrap();
+    let tables = engine() + &format!("[pipelines]\nfolder = \"{}\"\n", folder.path().display());
+    let mut daemon = Daemon::with(&tables, &test_stream("front"));
+    // More than one encoder encodes.
+    daemon.wait_for_frames("front", 40);
+    assert!(daemon.logged("the output failed and is made anew"), "{}", daemon.log().join("\n"));
+    let (decoded, accounted) = daemon.accounts("front");
+    assert!(accounted <= decoded && decoded - accounted < 40, "{decoded} decoded, {accounted} accounted for");
+    // One that lacks what the program speaks to is a fault that is told, and the stream goes on trying.
+    fs::write(folder.path().join("live_encoder.gst"), "appsrc name=frames ! {encoder} name=encoder ! h264parse ! appsink").unwrap();
+    daemon.wait_for("the fault", |daemon| daemon.state("front")["last_error"].as_str().is_some_and(|error| error.contains("name=packets")));
+    fs::remove_file(folder.path().join("live_encoder.gst")).unwrap();
+    daemon.wait_for_frames("front", 20);
+}

@@ -9,7 +9,7 @@ const LONGEST: Duration = Duration::from_secs(30);
 /// Who has given frames for so long begins with the shortest wait again.
 const HEALTHY: Duration = Duration::from_secs(30);
 
-/// Waits that double, from 1 s to 30 s, each shortened by up to a half, so that cameras behind one switch are not all asked at once.
+/// Waits that double, from 1 s to 30 s; each after the first is shortened by up to a half, but not below 1 s, so that cameras behind one switch are not all asked at once.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Backoff {
     failures: u32,

@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::frame::PictureInfo;
 use crate::telemetry::{Counter, Histogram};
-use crate::video::launch::{named, pipeline};
+use crate::video::launch::{find, pipeline};
 use crate::video::output::OutputFrame;
 use crate::video::sink::pool_of;
 use crate::video::watch::{Running, STALL};
@@ -194,9 +194,9 @@ impl Encoding {
     pub fn start(plan: &Plan<'_>, mut deliver: impl FnMut(Packet) + Send + 'static) -> Result<Encoding> {
         let coded = VideoInfo::from_caps(plan.caps).map_err(|error| Error::runtime(format!("no caps for the encoder: {error}")))?;
         let running = Arc::new(Running::new(pipeline(plan.text, &[("encoder", plan.encoder)])?));
-        let frames: gst_app::AppSrc = named(&running.pipeline, "frames");
+        let frames: gst_app::AppSrc = find(&running.pipeline, "frames")?;
         frames.set_caps(Some(plan.caps));
-        let encoder: gst::Element = named(&running.pipeline, "encoder");
+        let encoder: gst::Element = find(&running.pipeline, "encoder")?;
         let intake = Arc::new(Intake {
             state: Mutex::new(State { taken_at: plan.clock.now(), ..State::default() }),
             changed: Condvar::new(),
@@ -222,7 +222,7 @@ impl Encoding {
             }
             Ok(gst::FlowSuccess::Ok)
         };
-        let packets: gst_app::AppSink = named(&running.pipeline, "packets");
+        let packets: gst_app::AppSink = find(&running.pipeline, "packets")?;
         packets.set_callbacks(gst_app::AppSinkCallbacks::builder().new_sample(new_sample).build());
         running.set_state(gst::State::Playing)?;
         let pool = pool_of(plan.caps, &coded)?;

@@ -11,7 +11,7 @@ use super::anchor::Anchor;
 use super::packets::Packet;
 use crate::clock::Stopwatch;
 use crate::error::{Error, Result};
-use crate::video::launch::named;
+use crate::video::launch::find;
 use crate::video::watch::Running;
 
 /// Packets that wait in a pipeline at most; what comes then waits before it.
@@ -48,9 +48,10 @@ impl Pipe {
     /// Starts a pipeline whose element `packets` takes them. `stop` ends every wait; `hang` is how long it may take nothing.
     ///
     /// # Errors
-    /// [`Kind::Runtime`](crate::error::Kind::Runtime) where it does not start.
+    /// [`Kind::Runtime`](crate::error::Kind::Runtime) where it does not start, [`Kind::Config`](crate::error::Kind::Config) where an
+    /// operator's text has no such element.
     pub fn start(pipeline: gst::Pipeline, timing: Timing, stop: &Receiver<()>, hang: Duration) -> Result<Pipe> {
-        let packets: gst_app::AppSrc = named(&pipeline, "packets");
+        let packets: gst_app::AppSrc = find(&pipeline, "packets")?;
         let running = Arc::new(Running::new(pipeline));
         let watch = Arc::clone(&running.watch);
         packets.static_pad("src").expect("appsrc has a source pad").add_probe(gst::PadProbeType::BUFFER, move |_, _| {

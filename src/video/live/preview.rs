@@ -9,7 +9,7 @@ use super::settings::Preview;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::frame::PictureInfo;
-use crate::video::launch::{named, pipeline, pipeline_text};
+use crate::video::launch::{find, pipeline, pipeline_text};
 use crate::video::watch::Running;
 
 /// After a fault nothing is tried for so long.
@@ -81,9 +81,9 @@ impl Previewer {
 
     fn start(&self) -> Result<(Running, gst_app::AppSrc)> {
         let running = Running::new(pipeline(&self.text, &[])?);
-        let frames: gst_app::AppSrc = named(&running.pipeline, "frames");
+        let frames: gst_app::AppSrc = find(&running.pipeline, "frames")?;
         frames.set_caps(Some(&self.caps));
-        let pictures: gst_app::AppSink = named(&running.pipeline, "pictures");
+        let pictures: gst_app::AppSink = find(&running.pipeline, "pictures")?;
         let deliver = std::sync::Arc::clone(&self.settings.deliver);
         let new_sample = move |pictures: &gst_app::AppSink| {
             let sample = pictures.pull_sample().map_err(|_| gst::FlowError::Eos)?;

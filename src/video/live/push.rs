@@ -11,7 +11,7 @@ use super::pipe::{Pipe, Timing};
 use super::settings::Push;
 use super::sink::{Surroundings, Writer};
 use crate::error::{Error, Result};
-use crate::video::launch::{named, pipeline};
+use crate::video::launch::{find, pipeline};
 
 /// A pipeline that runs on its own clock.
 pub(super) struct StreamWriter {
@@ -46,7 +46,7 @@ impl StreamWriter {
             other => return Err(Error::config(format!("{other}:// is nothing to push to: rtsp, rtmp and srt are"))),
         };
         let pipeline = pipeline(&around.text(name, built_in)?, &[])?;
-        let server: gst::Element = named(&pipeline, "server");
+        let server: gst::Element = find(&pipeline, "server")?;
         match url.scheme() {
             "srt" => {
                 server.set_property("uri", &push.url);
@@ -79,7 +79,7 @@ impl StreamWriter {
         }
         let text = around.text("live_sink_device.gst", include_str!("../../../pipelines/live_sink_device.gst"))?;
         let pipeline = pipeline(&text, &[])?;
-        named::<gst::Element>(&pipeline, "device").set_property("device", path.to_string_lossy().as_ref());
+        find::<gst::Element>(&pipeline, "device")?.set_property("device", path.to_string_lossy().as_ref());
         Self::start(pipeline, shown, Vec::new(), around)
     }
 

@@ -11,7 +11,7 @@ use super::packets::Packet;
 use super::pipe::{Pipe, Timing};
 use super::sink::Surroundings;
 use crate::error::{Error, Result};
-use crate::video::launch::{named, pipeline};
+use crate::video::launch::{find, pipeline};
 
 /// Ticks a second of the video track in MP4; the usual frame rates and phone clocks divide it.
 const TRACK_TICKS: u32 = 90_000;
@@ -33,7 +33,7 @@ impl Recording {
     /// Begins the file. It must not be there.
     pub fn start(text: &str, path: &Path, timing: Timing, around: &Surroundings) -> Result<Self> {
         let pipeline = pipeline(text, &[])?;
-        named::<gst::Element>(&pipeline, "file").set_property("location", path.to_string_lossy().as_ref());
+        find::<gst::Element>(&pipeline, "file")?.set_property("location", path.to_string_lossy().as_ref());
         if let Some(mux) = pipeline.by_name("mux") {
             for pad in mux.sink_pads().iter().filter(|pad| pad.find_property("trak-timescale").is_some()) {
                 pad.set_property("trak-timescale", TRACK_TICKS);

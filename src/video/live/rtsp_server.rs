@@ -12,7 +12,7 @@ use gst_rtsp_server::{RTSPAuth, RTSPClient, RTSPFilterResult, RTSPMediaFactory, 
 use super::mount::Mount;
 use super::settings::RtspServerSettings;
 use crate::error::{Error, Result};
-use crate::video::launch::{fill, pipeline};
+use crate::video::launch::{fill, find, pipeline};
 
 /// What a viewer with the right password may be.
 const VIEWER: &str = "viewer";
@@ -88,7 +88,7 @@ impl RtspServer {
     pub(super) fn mount(&self, path: &str, text: &str, mount: &Arc<Mount>) -> Result<()> {
         let path = absolute(path);
         // A wrong text would show only when somebody looks.
-        pipeline(text, &[])?;
+        find::<gst_app::AppSrc>(&pipeline(text, &[])?, "packets")?;
         let mut mounts = lock(&self.0.mounts);
         if mounts.contains_key(&path) {
             return Err(Error::config(format!("two streams want to be at the RTSP server's path {path}: name another")));
